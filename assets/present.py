@@ -1,0 +1,44 @@
+"""How results look in Dagster: metadata tables, plots and schemas; nothing is computed here."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from kasauti.operations.figure import Plot
+
+TABLE_ROWS = 50
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Return the first rows as a table; every value that is no number becomes text."""
+    records = [
+        {name: value if isinstance(value, bool | int | float) else str(value) for name, value in row.items()}
+        for row, _ in zip(rows, range(TABLE_ROWS), strict=False)
+    ]
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
+
+
+def plot(picture: Plot) -> dg.MarkdownMetadataValue:
+    """Return a drawing as an image that the UI shows."""
+    return dg.MetadataValue.md(picture.markdown)
+
+
+def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
+    """Return the column names and types of `frame`."""
+    return dg.MetadataValue.column_schema(
+        dg.TableSchema([dg.TableColumn(str(name), str(kind)) for name, kind in frame.dtypes.items()])
+    )
+
+
+def result(
+    version: str, metadata: Mapping[str, Any], frame: pd.DataFrame | None = None
+) -> dg.MaterializeResult[Any]:
+    """Return a materialisation whose data version is the content's hash."""
+    extra: dict[str, Any] = {}
+    if frame is not None:
+        extra = {"dagster/row_count": len(frame), "dagster/column_schema": schema(frame)}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version), metadata={**metadata, **extra}
+    )

@@ -1,0 +1,1 @@
+"""What happened and why, told to a person: alerts on Slack."""

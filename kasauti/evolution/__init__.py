@@ -1,0 +1,1 @@
+"""The search for genomes and the register of everything that it tried."""

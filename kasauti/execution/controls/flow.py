@@ -1,0 +1,63 @@
+"""Controls on how often: rate, duplicates, unanswered orders, trades a day, losses in a row."""
+
+from kasauti.execution.controls.model import EVERY, Control, GateInput, need
+
+RATE_CEILING = 5  # a second; the exchange's threshold is 10
+
+
+def rate(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K16: placements and cancels a second; what is too fast waits."""
+    sent = need(given.usage, "usage").sent_this_second
+    most = RATE_CEILING if given.limits is None else given.limits.orders_a_second
+    return sent < most, {"this second": str(sent), "most": str(most)}
+
+
+def orders_a_day(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K16: placements and cancels a day."""
+    sent, most = need(given.usage, "usage").sent_today, need(given.limits, "limits").orders_a_day
+    return sent < most, {"today": str(sent), "most": str(most)}
+
+
+def duplicate(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K17: no order like this one was sent a short while ago; equal keys cannot even be stored."""
+    alike = need(given.usage, "usage").duplicates
+    return alike == 0, {"alike": str(alike)}
+
+
+def unconfirmed(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K18: the broker has answered every order of this symbol."""
+    waiting = need(given.usage, "usage").unconfirmed
+    return waiting == 0, {"unconfirmed": str(waiting)}
+
+
+def cooldown(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K24: enough sessions have closed since this symbol's stop was hit."""
+    since = need(given.usage, "usage").sessions_since_stop
+    wanted = need(given.limits, "limits").cooldown_sessions
+    return since is None or since >= wanted, {"sessions": str(since), "wanted": str(wanted)}
+
+
+def trades_a_day(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K35: new trades of this session, under limits that were sealed for it."""
+    used, limits = need(given.usage, "usage").entries_today, need(given.limits, "limits")
+    sealed = given.limits_day == given.now.date()
+    figures = {"today": str(used), "most": str(limits.trades_a_day), "sealed": str(given.limits_day)}
+    return sealed and used < limits.trades_a_day, figures
+
+
+def losing_streak(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K37: fewer losing trades in a row than somebody has to look at."""
+    streak = need(given.usage, "usage").losing_streak
+    most = need(given.limits, "limits").losing_streak
+    return streak < most, {"streak": str(streak), "most": str(most)}
+
+
+FLOW = (
+    Control("K16", "ORDER_RATE", rate, EVERY, delays=True),
+    Control("K16D", "ORDERS_A_DAY", orders_a_day),
+    Control("K17", "DUPLICATE", duplicate),
+    Control("K18", "UNCONFIRMED", unconfirmed),
+    Control("K24", "COOLDOWN", cooldown),
+    Control("K35", "TRADES_A_DAY", trades_a_day),
+    Control("K37", "LOSING_STREAK", losing_streak),
+)

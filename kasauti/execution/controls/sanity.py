@@ -1,0 +1,70 @@
+"""Controls on the order itself: type, price, tick, band, collar and the age of its reference."""
+
+from decimal import Decimal
+
+from kasauti.execution.controls.model import EVERY, Control, GateInput, need, number
+from kasauti.execution.model import OrderType, Purpose
+
+
+def order_type(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K05: LIMIT or STOPLOSS_LIMIT, and an entry is a plain limit."""
+    kind = given.intent.order_type
+    allowed = kind in (OrderType.LIMIT, OrderType.STOPLOSS_LIMIT)
+    return allowed and (
+        given.intent.purpose is not Purpose.ENTRY or kind is OrderType.LIMIT
+    ), {"type": kind.value}
+
+
+def instrument(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K06: a known symbol, whole lots, and positive prices on the tick."""
+    intent = given.intent
+    reference, tick = need(given.reference, "symbol"), number(given.tick, "tick")
+    prices = [number(intent.limit_price, "limit price")]
+    if intent.trigger_price is not None:
+        prices.append(number(intent.trigger_price, "trigger price"))
+    good = all(price > 0 and price % tick == 0 for price in prices)
+    whole = intent.quantity > 0 and intent.quantity % reference.lot == 0
+    figures = {
+        "prices": " ".join(map(str, prices)),
+        "tick": str(tick),
+        "quantity": str(intent.quantity),
+        "lot": str(reference.lot),
+    }
+    return good and whole and reference.symbol == intent.symbol, figures
+
+
+def _distance(given: GateInput) -> Decimal:
+    close = number(given.reference.close if given.reference else None, "reference close")
+    return abs(number(given.intent.limit_price, "limit price") / close - 1)
+
+
+def band(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K07: the limit lies inside the price band around the previous close."""
+    distance, limits = _distance(given), need(given.limits, "limits")
+    return distance <= limits.band, {"distance": f"{distance:.4f}", "band": str(limits.band)}
+
+
+def collar(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K08: an entry's limit lies close to its reference; a closing order's within the band.
+
+    A stop has to be able to rest far away, so it is clipped to the band before it gets here.
+    """
+    distance, limits = _distance(given), need(given.limits, "limits")
+    allowed = limits.collar if given.intent.purpose is Purpose.ENTRY else limits.band
+    return distance <= allowed, {"distance": f"{distance:.4f}", "collar": str(allowed)}
+
+
+def fresh_reference(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K09: the reference is the bar of the last completed session; an older one is stale."""
+    reference, fresh = need(given.reference, "reference"), need(given.fresh_day, "fresh day")
+    number(reference.close, "reference close")
+    return reference.day == fresh, {"reference": str(reference.day), "fresh": str(fresh)}
+
+
+SANITY = (
+    Control("K05", "ORDER_TYPE", order_type, EVERY),
+    Control("K06", "INSTRUMENT", instrument, EVERY),
+    Control("K07", "PRICE_BAND", band),
+    Control("K08", "PRICE_COLLAR", collar),
+    Control("K09", "STALE_REFERENCE", fresh_reference),
+)

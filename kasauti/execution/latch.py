@@ -1,0 +1,60 @@
+"""The kill latch: the existence of a file, and a record in the ledger; unreadable means on."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kasauti.errors import UsageError
+from kasauti.execution.events import LatchChanged
+
+if TYPE_CHECKING:
+    from kasauti.execution.ledger import Ledger
+
+
+class Latch:
+    """The kill switch of one ledger. Anyone may set it; only a person lifts it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def beside(cls, ledger: Path) -> "Latch":
+        """Return the latch of the ledger at `ledger`."""
+        return cls(ledger.with_name(ledger.name + ".kill"))
+
+    def is_set(self) -> bool:
+        """Whether trading is stopped: the file exists, or nobody can tell whether it does."""
+        try:
+            self.path.lstat()
+            next(self.path.parent.iterdir(), None)  # a folder that cannot be read hides the file
+        except FileNotFoundError:
+            return not self.path.parent.is_dir()
+        except OSError:
+            return True
+        return True
+
+    def set(self, ledger: "Ledger", *, by: str, reason: str, at: datetime) -> None:
+        """Stop: the file first, since that is what every gate reads, then the record."""
+        self.path.touch()
+        ledger.append(
+            LatchChanged(latched=True, by=by, reason=reason),
+            at=at,
+            alert=f"Kill switch set by {by}: {reason}",
+        )
+
+    def lift(self, ledger: "Ledger", *, by: str, reason: str, at: datetime) -> None:
+        """Allow trading again: the record first, so that a crash between leaves it stopped.
+
+        Raises
+        ------
+        UsageError
+            Without a person's name and a reason.
+        """
+        if not by.strip() or not reason.strip():
+            raise UsageError("lifting the kill switch needs a person's name and a reason")
+        ledger.append(
+            LatchChanged(latched=False, by=by, reason=reason),
+            at=at,
+            alert=f"Kill switch lifted by {by}: {reason}",
+        )
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""Tables, triggers and the connection of the ledger's database; no event is interpreted here.
+
+Plain SQLAlchemy Core, so that PostgreSQL by URL needs no other SQL than its own triggers.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateTable
+
+from kasauti.execution.lease import exclusive
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("unique_key", String(300), unique=True),
+    Column("payload", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Integer, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("message", Text, nullable=False),
+)
+
+broker_events = Table(
+    "broker_events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(40), nullable=False),
+    Column("unique_key", String(300), unique=True),
+    Column("payload", Text, nullable=False),
+)
+
+APPEND_ONLY = (events, outbox, broker_events)
+BUSY_SECONDS = 30
+
+
+def connect(path: Path) -> Engine:
+    """Return an engine on the SQLite file `path`, its tables and triggers made if missing.
+
+    Every write transaction is begun with BEGIN IMMEDIATE: the driver's own deferred begin takes
+    its snapshot before the write lock and loses appends under load.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    # Two processes that turn on WAL at the same time can meet a lock that no time-out waits for.
+    with exclusive(path.with_name(path.name + ".setup")):
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as driver:
+            driver.execute("PRAGMA journal_mode=WAL")
+        with writing(engine).begin() as connection:
+            _create(connection)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the engine whose transactions take the write lock at once."""
+    return engine.execution_options(kasauti_begin="BEGIN IMMEDIATE")
+
+
+def _configure(connection: Any, record: Any) -> None:
+    del record
+    connection.isolation_level = None  # SQLAlchemy's begin event decides, not the driver
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("kasauti_begin", "BEGIN"))
+
+
+def _create(connection: Connection) -> None:
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+    for table in APPEND_ONLY:
+        for verb in ("UPDATE", "DELETE"):
+            connection.execute(
+                DDL(
+                    f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{verb.lower()} "
+                    f"BEFORE {verb} ON {table.name} BEGIN "
+                    f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
+                )
+            )

@@ -1,0 +1,1 @@
+"""Values of expressions over bars: indicators, candle patterns, and the proof of causality."""

@@ -1,0 +1,60 @@
+"""Where Kasauti keeps its state on disk; paths only, nothing is opened here."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder: ``var/`` in the project, or ``KASAUTI_HOME`` where that is set."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        """Return the home named by ``KASAUTI_HOME``, else ``var/`` beside the package."""
+        named = os.environ.get("KASAUTI_HOME")
+        return cls(Path(named).expanduser().resolve() if named else PROJECT_ROOT / "var")
+
+    @property
+    def lake(self) -> Path:
+        """Immutable Parquet, versioned by content."""
+        return self.root / "lake"
+
+    @property
+    def vault(self) -> Path:
+        """The sealed last fifth of every data set, and the record of who opened it."""
+        return self.root / "vault"
+
+    @property
+    def register(self) -> Path:
+        """The append-only trial register (SQLite)."""
+        return self.root / "register.sqlite"
+
+    @property
+    def ledger(self) -> Path:
+        """The execution ledger of paper trading (SQLite)."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def replay(self) -> Path:
+        """Ledger and lease of the demo's replay clock; never counts as paper trading."""
+        return self.root / "replay"
+
+    @property
+    def searches(self) -> Path:
+        """Checkpoints of evolution."""
+        return self.root / "searches"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.root / "dagster"
+
+    @property
+    def reports(self) -> Path:
+        """Finished reports."""
+        return self.root / "reports"

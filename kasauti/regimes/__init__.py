@@ -1,0 +1,1 @@
+"""Market regimes: what the market is doing, as far as one could know on that day."""

@@ -1,0 +1,1 @@
+"""The trial: seal, statistics, walk-forward, stress, verdict and approval."""

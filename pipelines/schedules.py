@@ -1,0 +1,37 @@
+"""Schedules in exchange time. They start jobs on trading days and decide nothing else."""
+
+from datetime import date, datetime
+
+import dagster as dg
+
+from kasauti.errors import DataError
+from kasauti.market.calendar import Calendar
+from pipelines.jobs import daily
+from resources.project import Project
+
+# Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
+AFTER_THE_CLOSE = "30 18 * * *"
+INDIA = "Asia/Kolkata"
+
+
+def reason_to_skip(calendar: Calendar, day: date) -> str | None:
+    """Return why nothing is to be done on `day`, None on a trading day; fails closed."""
+    try:
+        return None if calendar.session(day) is not None else f"{day} is no trading day"
+    except DataError as error:
+        return str(error)
+
+
+@dg.schedule(job=daily, cron_schedule=AFTER_THE_CLOSE, execution_timezone=INDIA)
+def after_the_close(
+    context: dg.ScheduleEvaluationContext, project: Project
+) -> dg.RunRequest | dg.SkipReason:
+    """Take in the day's bars and decide the signals for the next session; holidays are skipped."""
+    moment: datetime = context.scheduled_execution_time
+    skip = reason_to_skip(project.calendar(), moment.date())
+    if skip is not None:
+        return dg.SkipReason(skip)
+    return dg.RunRequest(run_key=f"daily-{moment.date()}")
+
+
+SCHEDULES = [after_the_close]

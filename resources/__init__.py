@@ -1,0 +1,1 @@
+"""Dagster resources: typed configuration and doors to the domain library; nothing clever."""

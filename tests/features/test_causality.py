@@ -1,0 +1,141 @@
+"""Every function of the language is causal, bit for bit; the prover finds leaks planted in it."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kasauti.errors import DataError, KasautiError
+from kasauti.features.causality import Leak, assert_causal, choose_cuts, find_leaks
+from kasauti.features.evaluate import Features
+from kasauti.genome.parser import parse_expression
+from kasauti.market.bars import Bars
+from tests.features.examples import CALLS
+
+NESTED = (
+    "sma(rsi(close, 14), 5) > 50 and not adx(14) < 20",
+    "crosses_below(ema(close, 12), bbands_lower(ema(close, 3), 20, 2)) or hammer()",
+    "zscore(close / sma(close, 50), 100) - zscore(volume, 20)",
+    "macd_hist(std(close, 20), 12, 26, 9) / atr(14)",
+)
+MARKET = (
+    "index > ema(index, 200)",
+    "rank(vix, 100)",
+    "zscore(close / lag(close, 1) - index / lag(index, 1), 50)",
+)
+
+
+def _of(*texts: str) -> Callable[[Bars], Any]:
+    trees = [parse_expression(text) for text in texts]
+
+    def values(bars: Bars) -> Any:
+        features = Features(bars)
+        return np.stack([features.evaluate(tree) for tree in trees])
+
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_registered_function_is_causal(name: str, stocks: Bars, gappy: Bars) -> None:
+    for bars, seed in ((stocks, 1), (gappy, 2)):
+        cuts = choose_cuts(bars, np.random.default_rng(seed), count=5)
+        assert find_leaks(_of(CALLS[name]), bars, cuts) == []
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_nested_expressions_are_causal(text: str, gappy: Bars) -> None:
+    cuts = choose_cuts(gappy, np.random.default_rng(3), count=10)
+    assert find_leaks(_of(text), gappy, cuts) == []
+
+
+def test_everything_is_causal_over_22_years_of_the_index(nifty: Bars) -> None:
+    cuts = choose_cuts(nifty, np.random.default_rng(4), count=4, moves=2)
+    for text in (*CALLS.values(), *MARKET):
+        assert find_leaks(_of(text), nifty, cuts) == [], text
+
+
+def _frame(bars: Bars) -> pd.DataFrame:
+    return pd.DataFrame(bars.close.T)
+
+
+LEAKS: dict[str, Callable[[Bars], Any]] = {
+    "tomorrow's close": lambda bars: _frame(bars).shift(-1).to_numpy().T,
+    "centred window": lambda bars: _frame(bars).rolling(5, center=True).mean().to_numpy().T,
+    "full-sample z-score": lambda bars: (
+        (bars.close - np.nanmean(bars.close, axis=1, keepdims=True))
+        / np.nanstd(bars.close, axis=1, keepdims=True)
+    ),
+    "full-sample quantile": lambda bars: (
+        bars.close > np.nanquantile(bars.close, 0.9, axis=1, keepdims=True)
+    ),
+    "back-filled": lambda bars: _frame(bars).bfill().to_numpy().T,
+    "ten bars ahead, rarely": lambda bars: (
+        _frame(bars).pct_change(10, fill_method=None).shift(-10).to_numpy().T > 0.2
+    ),
+    "last bar only": lambda bars: np.where(
+        np.arange(bars.shape[1]) == bars.shape[1] - 1, 0.0, bars.close
+    ),
+    "scaled by the latest close": lambda bars: bars.close / bars.close[:, -1:],
+    "smoothed forward and back": lambda bars: (
+        _frame(bars)[::-1].ewm(span=5).mean()[::-1].to_numpy().T
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_planted_leaks_are_found(name: str, gappy: Bars) -> None:
+    cuts = choose_cuts(gappy, np.random.default_rng(6), count=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # statistics over all-NaN cuts
+        leaks = find_leaks(LEAKS[name], gappy, cuts)
+        assert leaks
+        assert all(leak.first_bad_position < leak.cut for leak in leaks)
+        with pytest.raises(KasautiError, match="look-ahead: the value at bar"):
+            assert_causal(LEAKS[name], gappy, cuts)
+
+
+def test_a_leak_says_where_and_under_what(stocks: Bars) -> None:
+    leaks = find_leaks(LEAKS["tomorrow's close"], stocks, [100])
+    trials = ("truncation", "future noise", "future missing", "future times ten")
+    assert leaks == [Leak(100, 99, what) for what in trials]
+
+
+def test_a_difference_in_the_last_bit_is_a_leak(stocks: Bars) -> None:
+    def rounded(bars: Bars) -> Any:
+        nudged = bars.close.copy()
+        if len(bars.times) < 300:
+            nudged[2, 7] = np.nextafter(nudged[2, 7], np.inf)
+        return nudged
+
+    assert find_leaks(rounded, stocks, [299, 400]) == [Leak(299, 7, "truncation")]
+
+
+def test_volume_and_market_series_are_perturbed_too(nifty: Bars) -> None:
+    def peek(values: Any) -> Any:
+        return np.append(values[..., 1:], values[..., -1:], axis=-1)
+
+    assert find_leaks(lambda bars: peek(bars.volume), nifty, [3000])
+    assert find_leaks(lambda bars: peek(bars.series["vix"]), nifty, [5000])
+
+
+def test_cuts_lie_at_random_and_around_the_largest_moves(stocks: Bars) -> None:
+    # the largest close-to-close move of these stocks: INDUSINDBK on 2025-03-11, -27.2 %
+    crash = int(np.searchsorted(stocks.times, np.datetime64("2025-03-11")))
+    cuts = choose_cuts(stocks, np.random.default_rng(0), count=30)
+    assert {crash, crash + 1} <= set(cuts)
+    assert cuts == sorted(set(cuts))
+    assert 30 <= len(cuts) <= 36
+    assert cuts[0] >= 1
+    assert cuts[-1] <= len(stocks.times) - 1
+    assert cuts == choose_cuts(stocks, np.random.default_rng(0), count=30)
+    assert cuts != choose_cuts(stocks, np.random.default_rng(1), count=30)
+
+
+def test_a_function_without_a_time_axis_is_refused(stocks: Bars) -> None:
+    with pytest.raises(DataError, match="last axis must be time"):
+        find_leaks(lambda bars: bars.close.T, stocks, [10])
+    with pytest.raises(DataError, match="cannot be cut"):
+        choose_cuts(stocks.between(0, 1), np.random.default_rng(0))

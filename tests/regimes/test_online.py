@@ -1,0 +1,233 @@
+"""Online regimes: causal bit for bit, honest against hindsight, and what each rule means."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from kasauti.features.causality import choose_cuts, find_leaks
+from kasauti.market.bars import Bars
+from kasauti.regimes.model import REGIMES, UNKNOWN, Regime
+from kasauti.regimes.online import (
+    CONFIRMED,
+    WARM_UP,
+    label_closes,
+    label_online,
+    panel_index,
+)
+from tests.shared_data import NSE_INDEX, NSE_STOCKS
+
+Floats = NDArray[np.float64]
+BULL, BEAR, SIDEWAYS, VOLATILE = (REGIMES.index(regime) for regime in Regime)
+NAN = np.nan
+
+
+def _bars(
+    close: Floats, times: NDArray[np.datetime64] | None = None, index: Floats | None = None
+) -> Bars:
+    panel = np.atleast_2d(close)
+    if times is None:
+        times = np.datetime64("2000-01-03") + np.arange(panel.shape[1])
+    symbols = tuple(f"S{row}" for row in range(len(panel)))
+    series = {} if index is None else {"index": index}
+    return Bars("nse", symbols, times, *[panel] * 4, np.full(panel.shape, NAN), series=series)
+
+
+def _read(name: str) -> pd.Series:
+    frame = pd.read_csv(NSE_INDEX / f"{name}.csv", parse_dates=["date"])
+    return frame.set_index("date")["close"].astype(float)
+
+
+@pytest.fixture(scope="module")
+def nifty() -> pd.Series:
+    return _read("NIFTY50")
+
+
+def _legs(closes: Floats, size: float = 0.2) -> list[tuple[int, int]]:
+    """Peak and trough of every fall of `size` or more that a rise of `size` ends: hindsight."""
+    legs: list[tuple[int, int]] = []
+    high = low = 0
+    falling = False
+    for bar, close in enumerate(closes):
+        if not falling:
+            high = bar if close > closes[high] else high
+            falling, low = close <= (1 - size) * closes[high], bar
+        low = bar if close < closes[low] else low
+        if falling and close >= (1 + size) * closes[low]:
+            legs.append((high, low))
+            falling, high = False, bar
+    return [*legs, (high, low)] if falling else legs
+
+
+def _balanced_accuracy(labels: NDArray[np.int8], legs: list[tuple[int, int]]) -> float:
+    truth = np.zeros(len(labels), dtype=bool)
+    for peak, trough in legs:
+        truth[peak + 1 : trough + 1] = True
+    known = labels != UNKNOWN
+    said = np.isin(labels, (BEAR, VOLATILE))
+    return float((said[known & truth].mean() + 1 - said[known & ~truth].mean()) / 2)
+
+
+def test_the_hindsight_legs_are_those_of_the_reference(nifty: pd.Series) -> None:
+    # shared/reference/validation-and-stress.md 4.2: 2006, 2010-11, 2015-16 and 2020
+    legs = _legs(nifty.to_numpy())
+    falls = {
+        (str(nifty.index[a].date()), str(nifty.index[b].date())): nifty.iloc[b] / nifty.iloc[a] - 1
+        for a, b in legs
+    }
+    assert falls["2006-05-10", "2006-06-14"] == pytest.approx(-0.2987, abs=5e-5)
+    assert falls["2010-11-05", "2011-12-20"] == pytest.approx(-0.2801, abs=5e-5)
+    assert falls["2015-03-03", "2016-02-25"] == pytest.approx(-0.2252, abs=5e-5)
+    assert falls["2020-01-14", "2020-03-23"] == pytest.approx(-0.3844, abs=5e-5)
+    assert len(legs) == 11
+
+
+def test_nifty_measured_against_hindsight(nifty: pd.Series) -> None:
+    """Shares, switches and accuracy as measured; a claim above .90 would smell of look-ahead."""
+    labels = label_online(_bars(nifty.to_numpy())).codes
+    known = labels[labels != UNKNOWN]
+    shares = np.bincount(known, minlength=4) / len(known)
+    assert shares == pytest.approx([0.578, 0.189, 0.107, 0.126], abs=0.001)
+    assert shares.min() >= 0.05
+    assert int((np.diff(known) != 0).sum()) == 80  # in 21.5 years: one in 13 weeks
+    accuracy = _balanced_accuracy(labels, _legs(nifty.to_numpy()))
+    assert 0.70 <= accuracy <= 0.86
+    assert accuracy == pytest.approx(0.718, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("day", "regime"),
+    [
+        ("2007-10-01", Regime.BULL),
+        ("2008-10-27", Regime.VOLATILE),
+        ("2011-12-20", Regime.BEAR),
+        ("2020-03-23", Regime.VOLATILE),
+        ("2021-06-01", Regime.BULL),
+    ],
+)
+def test_days_that_everybody_remembers(day: str, regime: Regime, nifty: pd.Series) -> None:
+    codes = label_online(_bars(nifty.to_numpy())).codes
+    assert REGIMES[codes[nifty.index.get_loc(pd.Timestamp(day))]] is regime
+
+
+def test_labels_are_causal_at_200_cuts(nifty: pd.Series) -> None:
+    bars = _bars(nifty.to_numpy())
+    whole = label_online(bars).codes
+    cuts = choose_cuts(bars, np.random.default_rng(8), count=200)
+    assert len(cuts) >= 200
+    for cut in cuts:
+        np.testing.assert_array_equal(label_online(bars.between(0, cut)).codes, whole[:cut])
+    assert find_leaks(lambda b: label_online(b).codes, bars, cuts[::10]) == []
+
+
+def test_labels_of_an_unindexed_panel_are_causal() -> None:
+    frames = [pd.read_csv(path) for path in sorted(NSE_STOCKS.glob("*.csv"))]
+    close = np.array([frame["close"] for frame in frames], dtype=float)
+    assert close.shape == (24, 618)
+    rng = np.random.default_rng(2)
+    close[rng.random(close.shape) < 0.05] = NAN
+    bars = _bars(close)
+    codes = label_online(bars).codes
+    assert len(set(codes.tolist())) >= 4
+    cuts = choose_cuts(bars, rng, count=60)
+    assert find_leaks(lambda b: label_online(b).codes, bars, cuts) == []
+    assert find_leaks(lambda b: panel_index(b.close), bars, cuts) == []
+
+
+def _grown(rate: float, bars: int, start: float = 100.0) -> Floats:
+    # returns alternate about the rate, so that the volatility is steady and not zero
+    return start * np.cumprod(1.0 + rate + 0.005 * (-1.0) ** np.arange(bars))
+
+
+@pytest.mark.parametrize(
+    ("rate", "regime"),
+    [(0.001, BULL), (-0.001, BEAR), (0.0, SIDEWAYS)],
+    ids=["rising", "falling", "flat"],
+)
+def test_a_steady_market(rate: float, regime: int) -> None:
+    labels = label_closes(_grown(rate, 600))
+    assert (labels[:WARM_UP] == UNKNOWN).all()
+    if regime == SIDEWAYS:
+        assert not np.isin(labels, (BEAR, VOLATILE)).any()
+        assert (labels[WARM_UP:] == SIDEWAYS).mean() > 0.9
+    else:
+        assert (labels[WARM_UP:] == regime).all()
+
+
+def test_turmoil_is_volatile_and_ends_when_it_is_over() -> None:
+    calm = _grown(0.001, 500)
+    wild = calm[-1] * np.cumprod(1.0 + 0.001 + 0.03 * (-1.0) ** np.arange(40))
+    after = _grown(0.001, 100, wild[-1])
+    labels = label_closes(np.r_[calm, wild, after])
+    assert (labels[WARM_UP:500] == BULL).all()
+    assert (labels[500:504] == BULL).all()  # not confirmed yet
+    assert (labels[510:540] == VOLATILE).all()
+    assert (labels[-60:] == BULL).all()
+
+
+def test_a_new_state_waits_for_five_sessions_in_a_row() -> None:
+    start = np.full(WARM_UP, 100.0) * (1.0 + 0.0005) ** np.arange(WARM_UP)
+    bull = _grown(0.001, 300, start[-1])
+    labels = label_closes(np.r_[start, bull])
+    changes = np.flatnonzero(np.diff(labels[labels != UNKNOWN]))
+    assert (np.diff(changes) >= CONFIRMED).all()
+    rng = np.random.default_rng(0)
+    noisy = label_closes(100 * np.cumprod(1 + rng.normal(0, 0.01, 4000)))
+    runs = np.diff(np.flatnonzero(np.diff(noisy)))
+    assert len(runs) > 20
+    assert runs.min() >= CONFIRMED
+
+
+def test_a_missing_close_carries_the_label_and_is_no_session() -> None:
+    closes = _read("NIFTY50").to_numpy()[:1500]
+    holes = np.random.default_rng(1).choice(1500, 100, replace=False)
+    gappy = np.insert(closes, holes, NAN)
+    found = label_closes(gappy)
+    there = ~np.isnan(gappy)
+    np.testing.assert_array_equal(found[there], label_closes(closes))
+    for hole in np.flatnonzero(~there):
+        assert found[hole] == (found[hole - 1] if hole else UNKNOWN)
+
+
+def test_the_index_goes_before_the_symbols() -> None:
+    rising, falling = _grown(0.001, 400), _grown(-0.001, 400)
+    assert label_online(_bars(falling, index=rising)).codes[-1] == BULL
+    assert label_online(_bars(falling)).codes[-1] == BEAR
+    assert label_online(_bars(np.array([falling, rising, rising]))).codes[-1] == BULL
+
+
+def test_panel_index_by_hand() -> None:
+    close = np.array(
+        [
+            [10.0, 11.0, NAN, 12.1, 12.1],  # +10 %, missing, +10 % since its last close, 0
+            [NAN, 5.0, NAN, 6.0, 3.0],  # enters on its second close: +20 %, then -50 %
+        ]
+    )
+    expected = [1.0, 1.1, NAN, 1.1 * 1.15, 1.1 * 1.15 * 0.75]
+    np.testing.assert_allclose(panel_index(close), expected, rtol=1e-12)
+    assert np.isnan(panel_index(np.full((2, 3), NAN))).all()
+
+
+def test_intraday_bars_carry_the_label_of_the_session_before(nifty: pd.Series) -> None:
+    days = nifty.iloc[:700]
+    starts = days.index.to_numpy().astype("datetime64[s]") + np.timedelta64(9 * 3600 + 900, "s")
+    times = (starts[:, None] + np.array([0, 300, 600]).astype("timedelta64[s]")).ravel()
+    closes = np.repeat(days.to_numpy(), 3)
+    closes[::3] *= 1.001  # earlier bars of a session do not matter
+    closes[5::300] = NAN  # nor does it if the last one is missing and the one before is not
+    closes[4::300] = days.to_numpy()[1::100]
+    bars = _bars(closes, times)
+    found = label_online(bars).codes.reshape(-1, 3)
+    daily = label_closes(days.to_numpy())
+    np.testing.assert_array_equal(found[1:], np.repeat(daily[:-1, None], 3, axis=1))
+    assert (found[0] == UNKNOWN).all()
+    assert len(set(found.ravel().tolist())) == 5
+    cuts = choose_cuts(bars, np.random.default_rng(3), count=20)
+    assert find_leaks(lambda b: label_online(b).codes, bars, cuts) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, WARM_UP, WARM_UP + 1])
+def test_short_data(count: int) -> None:
+    codes = label_online(_bars(_grown(0.001, count))).codes
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [UNKNOWN] * min(count, WARM_UP) + [BULL] * (count - WARM_UP)

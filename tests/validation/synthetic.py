@@ -1,0 +1,40 @@
+"""Synthetic daily bars for the tests of this folder."""
+
+import numpy as np
+
+from kasauti.market.bars import Bars
+
+LONGEST = 6000
+
+
+def make_bars(
+    symbols: tuple[str, ...] = ("AAA",),
+    sessions: int = 1000,
+    start: str = "2010-01-04",
+    seed: int = 1,
+    market: str = "sample",
+) -> Bars:
+    """Return random-walk bars on business days; a longer panel begins like a shorter one."""
+    days = np.busday_offset(np.datetime64(start), np.arange(LONGEST), roll="forward")
+    closes, opens, highs, lows, volumes = [], [], [], [], []
+    for symbol in symbols:
+        rng = np.random.default_rng([seed, *symbol.encode()])
+        close = 100 * np.exp(np.cumsum(rng.normal(0.0003, 0.01, LONGEST)))
+        gap = rng.normal(0, 0.003, LONGEST)
+        before = np.concatenate([[100.0], close[:-1]])
+        opened = before * np.exp(gap)
+        closes.append(close)
+        opens.append(opened)
+        highs.append(np.maximum(opened, close) * (1 + np.abs(rng.normal(0, 0.003, LONGEST))))
+        lows.append(np.minimum(opened, close) * (1 - np.abs(rng.normal(0, 0.003, LONGEST))))
+        volumes.append(rng.integers(100_000, 1_000_000, LONGEST).astype(float))
+    return Bars(
+        market,
+        symbols,
+        days,
+        np.array(opens),
+        np.array(highs),
+        np.array(lows),
+        np.array(closes),
+        np.array(volumes),
+    ).between(0, sessions)
