@@ -7,28 +7,60 @@ import dagster as dg
 from assets.market import BARS
 from assets.present import plot, result, table
 from assets.regimes import LABELS
-from kasauti.operations.search_report import front_frame, front_picture, progress_picture
+from kasauti import research
+from kasauti.operations.plots import Generation, pareto_front, search_progress
+from kasauti.operations.tables import front_frame, history_frame
 from resources.project import Project
 
 FRONT = dg.AssetKey(["evolution", "front"])
 
 
 @dg.asset(
-    key=FRONT, deps=[BARS, LABELS], kinds={"deap", "numba"}, code_version="1", group_name="evolution"
+    key=FRONT, deps=[BARS, LABELS], kinds={"numba"}, code_version="1", group_name="evolution"
 )
 def front(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """The strategies that no other beat on return, consistency and simplicity together."""
-    found = project.search(context.log.info)
+    space = project.workspace()
+    found = research.search(
+        space,
+        project.searched(),
+        project.search_settings(),
+        project.now(),
+        progress=lambda step: context.log.info(
+            f"generation {step.generation}: {step.evaluations} of {step.budget} evaluations"
+        ),
+    )
     frame = front_frame(found)
-    version = project.workspace().lake.write("evolution/front", frame)
+    version = space.lake.write("evolution/front", frame)
+    space.lake.write("evolution/history", history_frame(found))
+    points = frame[["sharpe", "consistency", "simplicity"]].to_numpy() if len(frame) else []
+    steps = [
+        Generation(step.evaluations, step.best.get("sharpe", float("nan")), step.median)
+        for step in found.history
+    ]
     return result(
         version,
         {
+            "search": found.search,
             "evaluations": found.evaluations,
-            "strategies ever tried": project.workspace().register.count(found.symbols),
+            "strategies ever tried on these symbols": space.register.count(found.symbols),
             "front": table(frame.to_dict("records")),
-            "pareto front": plot(front_picture(found)),
-            "progress": plot(progress_picture(found)),
+            "pareto front": plot(pareto_front(points, title="The front of the search")),
+            "progress": plot(search_progress(steps, title="Progress of the search")),
         },
         frame,
+    )
+
+
+@dg.asset_check(asset=FRONT, blocking=True)
+def every_trial_is_registered(project: Project) -> dg.AssetCheckResult:
+    """The register knows every strategy of the front and its chain of hashes is whole."""
+    space = project.workspace()
+    rows = space.register.verify()
+    known = {trial.genome for trial in space.register.trials()}
+    missing = [name for name in space.lake.read("evolution/front")["genome"] if name not in known]
+    return dg.AssetCheckResult(
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"rows in the register": rows, "missing": ", ".join(missing)},
     )

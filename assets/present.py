@@ -33,12 +33,15 @@ def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
 
 
 def result(
-    version: str, metadata: Mapping[str, Any], frame: pd.DataFrame | None = None
+    version: str,
+    metadata: Mapping[str, Any],
+    frame: pd.DataFrame | None = None,
+    key: dg.AssetKey | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return a materialisation whose data version is the content's hash."""
     extra: dict[str, Any] = {}
     if frame is not None:
         extra = {"dagster/row_count": len(frame), "dagster/column_schema": schema(frame)}
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(version), metadata={**metadata, **extra}
+        asset_key=key, data_version=dg.DataVersion(version), metadata={**metadata, **extra}
     )

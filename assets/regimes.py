@@ -1,16 +1,19 @@
 """Market regimes as assets: the online label of every bar, proved to be causal."""
 
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
+from assets.features import CUTS, MOVES
 from assets.market import BARS
 from assets.present import plot, result, table
-from kasauti.features.causality import find_leaks
-from kasauti.operations.plots import regime_ribbon
+from kasauti.features.causality import choose_cuts, find_leaks
+from kasauti.operations.market_plots import regime_ribbon
+from kasauti.operations.tables import labels_frame
 from kasauti.regimes.model import REGIMES
-from kasauti.regimes.online import label_frame, label_online, market_closes
+from kasauti.regimes.online import label_online, market_closes
 from resources.project import Project
 
 LABELS = dg.AssetKey(["regimes", "labels"])
@@ -19,23 +22,23 @@ LABELS = dg.AssetKey(["regimes", "labels"])
 @dg.asset(key=LABELS, deps=[BARS], kinds={"parquet"}, code_version="1", group_name="regimes")
 def labels(project: Project) -> dg.MaterializeResult[Any]:
     """Bull, bear, sideways or volatile, as far as one could know on each day."""
-    lake = project.workspace().lake
-    bars = lake.read_bars("market/bars")
-    codes = label_online(bars).codes
-    frame = label_frame(bars)
-    version = lake.write("regimes/labels", frame)
+    bars = project.searched()
+    codes, closes = label_online(bars).codes, market_closes(bars)
+    frame = labels_frame(bars, codes)
+    version = project.workspace().lake.write("regimes/labels", frame)
     shares = {regime.value: float(np.mean(codes == code)) for code, regime in enumerate(REGIMES)}
-    picture = regime_ribbon(bars.times, market_closes(bars), codes, "The market's regimes")
-    return result(version, {**shares, "ribbon": plot(picture)}, frame)
+    ribbon = regime_ribbon(bars.times, closes, codes, "The market's regimes, as known on the day")
+    return result(version, {**shares, "ribbon": plot(ribbon)}, frame)
 
 
 @dg.asset_check(asset=LABELS, blocking=True)
 def labels_are_causal(project: Project) -> dg.AssetCheckResult:
-    """Cutting the data at random points changes no label before the cut."""
-    bars = project.workspace().lake.read_bars("market/bars")
-    leaks = find_leaks(lambda cut: label_online(cut).codes, bars, project.generator())
+    """Cutting the data, or changing all that follows, changes no label before."""
+    bars = project.searched()
+    cuts = choose_cuts(bars, project.generator(), CUTS, MOVES)
+    leaks = find_leaks(lambda cut: label_online(cut).codes, bars, cuts)
     return dg.AssetCheckResult(
         passed=not leaks,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"leaks": table(leak.to_row() for leak in leaks)},
+        metadata={"cuts": len(cuts), "leaks": table(asdict(leak) for leak in leaks)},
     )

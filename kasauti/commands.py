@@ -1,29 +1,26 @@
 """What the commands do, with the machine's clock and state folder; how it is shown stands in `show`."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kasauti import research
 from kasauti.backtest import NO_SLIPPAGE, Account, Backtester, Result, Slippage
 from kasauti.errors import DataError, GenomeError
-from kasauti.evolution.search import Progress, SearchResult, SearchSettings
-from kasauti.evolution.search import evolve as search
+from kasauti.evolution.outcome import Progress, SearchResult, SearchSettings
 from kasauti.execution.clock import SystemClock
 from kasauti.genome import Genome, load_genome
 from kasauti.genome.family import family
-from kasauti.genome.files import write_genome
+from kasauti.genome.writing import to_toml
 from kasauti.home import Home
 from kasauti.market.charges import NO_CHARGES
-from kasauti.market.ingest import Ingested, ingest_bars
 from kasauti.market.lake import Lake
 from kasauti.market.markets import get_market
 from kasauti.market.sources import Loaded
 from kasauti.show import show_findings
 from kasauti.validation.verdict import Verdict
-from kasauti.validation.verdict import judge as judge_genome
 from kasauti.workspace import Source, Workspace
 
 if TYPE_CHECKING:
@@ -96,22 +93,16 @@ def evolve(
 
     loaded = _load(space)
     now = _now(loaded.bars.market)
-    admitted = space.admit(loaded, now)
+    admitted = space.admit(loaded.bars, now)
     settings = SearchSettings(seed=seed, evaluations=evaluations, population=population)
-    with Stages() as stages, ThreadPoolExecutor(workers) as executor:
-        stages.begin("evolve")
-
-        def report(step: Progress) -> None:
-            stages.update(step.evaluations, step.budget, describe(step))
-
-        return search(
-            Backtester(admitted.searched),
+    with Stages() as stages, stages.stage("evolve", evaluations) as stage:
+        return research.search(
+            space,
+            admitted.searched,
             settings,
-            space.register,
-            space.home.searches,
-            at=now,
-            progress=report,
-            executor=executor,
+            now,
+            workers,
+            lambda step: stage.update(step.evaluations, describe(step)),
         )
 
 
@@ -124,29 +115,57 @@ def describe(step: Progress) -> str:
 def save_genomes(found: SearchResult, folder: Path) -> list[Path]:
     """Write each genome of the front as a TOML file that ``--genome`` reads."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_genome(one.genome, folder / f"{one.hash[:12]}.toml") for one in found.front]
+    paths = [folder / f"{one.hash[:12]}.toml" for one in found.front]
+    for path, one in zip(paths, found.front, strict=True):
+        path.write_text(to_toml(one.genome))
+    return paths
 
 
 def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
     """Put one genome on trial."""
+    from kasauti.operations.progress import Progress as Stages
+
     genome = read_genome(genome_file)
     loaded = _load(space)
     now = _now(loaded.bars.market)
-    return judge_genome(
-        genome,
-        space.admit(loaded, now),
-        space.vault,
-        space.register,
-        account=Account(charges=get_market(loaded.bars.market).charges),
-        now=now,
-        who=who,
-    )
+    admitted = space.admit(loaded.bars, now)
+    with Stages() as stages, stages.stage("judge") as stage:
+        return research.put_on_trial(space, genome, admitted, now, who, stage.say)
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What `ingest` added."""
+
+    symbols: tuple[str, ...]
+    appended: tuple[str, ...]
+    stored: int
+    version: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as ``kasauti ingest --json`` prints it."""
+        return {
+            "symbols": list(self.symbols),
+            "appended": len(self.appended),
+            "first": self.appended[0] if self.appended else None,
+            "last": self.appended[-1] if self.appended else None,
+            "stored": self.stored,
+            "version": self.version,
+        }
 
 
 def ingest(folder: Path, market: str, index: str | None) -> Ingested:
-    """Append the folder's new sessions to the stored bars, and seal the first ones."""
+    """Append the folder's new sessions to the stored bars; the first ones are sealed at once."""
     space = Workspace(Home.from_environment(), Source.of([str(folder)], market, index))
-    return ingest_bars(space.lake, _load(space))
+    grown = space.gather()
+    show_findings(grown.findings)
+    space.admit(grown.bars, _now(market))
+    return Ingested(
+        grown.bars.symbols,
+        tuple(str(moment) for moment in grown.appended),
+        grown.bars.shape[1],
+        grown.bars.data_version,
+    )
 
 
 def sql(query: str | None) -> "pd.DataFrame":

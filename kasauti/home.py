@@ -25,6 +25,11 @@ class Home:
         return self.root / "lake"
 
     @property
+    def ingested(self) -> Path:
+        """The user's own bars as they were taken in, sealed part and all; no query reaches it."""
+        return self.root / "ingested"
+
+    @property
     def vault(self) -> Path:
         """The sealed last fifth of every data set, and the record of who opened it."""
         return self.root / "vault"
@@ -48,6 +53,11 @@ class Home:
     def searches(self) -> Path:
         """Checkpoints of evolution."""
         return self.root / "searches"
+
+    @property
+    def verdicts(self) -> Path:
+        """Verdicts that were given, by what they rest on."""
+        return self.root / "verdicts"
 
     @property
     def dagster(self) -> Path:

@@ -4,13 +4,15 @@ No computing here; whoever needs bars asks a `Workspace` for them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from kasauti.errors import UsageError
 from kasauti.evolution.register import TrialRegister
 from kasauti.home import Home
+from kasauti.market.bars import Bars
+from kasauti.market.ingest import Merged, merge
 from kasauti.market.lake import Lake
 from kasauti.market.sources import Loaded, load_folder, load_sample
 from kasauti.validation.seal import Admitted, Vault
@@ -18,6 +20,8 @@ from kasauti.validation.seal import Admitted, Vault
 # The sample's last sessions are never sealed: they arrive one by one on the replay clock.
 REPLAY_SESSIONS = 20
 SAMPLE = "sample"
+STORED = "market/bars"
+
 
 
 @dataclass(frozen=True)
@@ -98,16 +102,34 @@ class Workspace:
         """The register of every strategy that was ever tried."""
         return TrialRegister(self.home.register)
 
-    def admit(self, loaded: Loaded, now: datetime) -> Admitted:
+    def gather(self) -> Merged:
+        """Return the bars to work on: the sample as it is, a folder merged into what is stored.
+
+        The stored panel only grows: a file that lost or changed its history changes nothing here.
+        """
+        loaded = self.source.load()
+        nothing = loaded.bars.times[:0]
+        if self.source.is_sample:
+            return Merged(loaded.bars, loaded.findings, nothing)
+        # Not the lake that `kasauti sql` opens: the sealed fifth is among these bars.
+        store = Lake(self.home.ingested)
+        if store.current(STORED) is None:
+            merged = Merged(loaded.bars, (), loaded.bars.times)
+        else:
+            merged = merge(store.read_bars(STORED), loaded.bars)
+        store.write_bars(STORED, merged.bars)
+        return replace(merged, findings=(*loaded.findings, *merged.findings))
+
+    def admit(self, bars: Bars, now: datetime) -> Admitted:
         """Seal the last fifth of the bars if that is not done yet, and return what may be read.
 
         Parameters
         ----------
-        loaded : Loaded
+        bars : Bars
             The source's bars.
         now : datetime
             Exchange time of the sealing, recorded with it.
         """
         if self.source.is_sample:
-            self.vault.admit(loaded.bars.between(0, -REPLAY_SESSIONS), now=now)
-        return self.vault.admit(loaded.bars, now=now)
+            self.vault.admit(bars.between(0, -REPLAY_SESSIONS), now=now)
+        return self.vault.admit(bars, now=now)

@@ -12,38 +12,43 @@ from assets.validation import APPROVALS
 TRADE_TAGS = {"kasauti/lane": "orders", "dagster/max_retries": "0"}
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str, trades: bool = False) -> dg.UnresolvedAssetJobDefinition:  # fmt: skip
-    return dg.define_asset_job(
-        name,
-        selection=selection,
-        description=description,
-        executor_def=dg.in_process_executor,
-        tags=TRADE_TAGS if trades else {"dagster/max_retries": "0"},
-    )
+NO_RETRY = {"dagster/max_retries": "0"}
+IN_PROCESS = dg.in_process_executor
 
-
-research = _job(
+research = dg.define_asset_job(
     "research",
-    dg.AssetSelection.assets(APPROVALS).upstream(),
-    "Bars to verdict: ingest, check, label, evolve, judge, approve.",
+    selection=dg.AssetSelection.assets(APPROVALS).upstream(),
+    description="Bars to verdict: ingest, check, label, evolve, judge, approve.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
 )
-daily = _job(
+daily = dg.define_asset_job(
     "daily",
-    dg.AssetSelection.assets(FORWARD, SIGNALS),
-    "After the close: take in what arrived and decide today's signals.",
+    selection=dg.AssetSelection.assets(FORWARD, SIGNALS),
+    description="After the close: take in what arrived and decide the next session's signals.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
 )
-trade = _job(
+trade = dg.define_asset_job(
     "trade",
-    dg.AssetSelection.assets(INTENTS),
-    "Commit today's signals as intents in the ledger; the desk releases them through the gate.",
-    trades=True,
+    selection=dg.AssetSelection.assets(INTENTS),
+    description="Commit the signals as intents in the ledger; the desk releases them to the gate.",
+    executor_def=IN_PROCESS,
+    tags=TRADE_TAGS,
 )
-session = _job(
+session = dg.define_asset_job(
     "session",
-    dg.AssetSelection.assets(*BOOK),
-    "Let the desk work one session and show orders, fills, positions and profit.",
-    trades=True,
+    selection=dg.AssetSelection.assets(*BOOK),
+    description="Let the desk work one session; show orders, fills, positions and profit.",
+    executor_def=IN_PROCESS,
+    tags=TRADE_TAGS,
 )
-report = _job("report", dg.AssetSelection.assets(REPORT), "Write the report.")
+report = dg.define_asset_job(
+    "report",
+    selection=dg.AssetSelection.assets(REPORT),
+    description="Write the report.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
 
 JOBS = [research, daily, trade, session, report]

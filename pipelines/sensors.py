@@ -82,7 +82,7 @@ def _alert(
         text = context.dagster_event.message or "no message"
         messages.append(failed_run(run.job_name, text, run.run_id, trades=trades))
     for message in messages:
-        delivery = slack.post(message, project.system_clock().now())
+        delivery = slack.post(message, project.now())
         yield f"{message.text}: {delivery.status.value} {delivery.detail}"
 
 

@@ -1,17 +1,26 @@
 """The project's settings as Dagster configuration, and the door to the domain's workspace."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
+from kasauti.evolution.outcome import SearchSettings
+from kasauti.execution.clock import SystemClock
 from kasauti.home import Home
+from kasauti.market.bars import Bars
+from kasauti.market.calendar import Calendar
+from kasauti.market.markets import get_market
+from kasauti.trading import ReplayDesk
+from kasauti.validation.seal import Admitted
 from kasauti.workspace import SAMPLE, Source, Workspace
 
 
 class Project(dg.ConfigurableResource[Any]):
-    """Where state lies, which bars are used and how long the search may be."""
+    """Where state lies, which bars are used, how long the search may be, what may be risked."""
 
     home: str = ""  # empty: KASAUTI_HOME, else var/
     bars: str = ""  # folders, joined by the path separator; empty: KASAUTI_BARS, else the sample
@@ -31,3 +40,35 @@ class Project(dg.ConfigurableResource[Any]):
         """Return the data source that these settings name."""
         bars = self.bars or os.environ.get("KASAUTI_BARS", SAMPLE)
         return Source.of(bars.split(os.pathsep), self.market, self.index or None)
+
+    def search_settings(self) -> SearchSettings:
+        """Return how the search is run."""
+        return SearchSettings(
+            seed=self.seed, evaluations=self.evaluations, population=self.population
+        )
+
+    def generator(self) -> np.random.Generator:
+        """Return the generator of everything random in checks."""
+        return np.random.default_rng(self.seed)
+
+    def calendar(self) -> Calendar:
+        """Return the sessions of the market whose bars are used."""
+        return get_market(SAMPLE if self.source().is_sample else self.market).calendar
+
+    def now(self) -> datetime:
+        """Return the machine's time, at the exchange; what is done for the record carries it."""
+        return SystemClock(get_market(self.market).zone).now()
+
+    def admitted(self) -> Admitted:
+        """Return the bars as the vault hands them out."""
+        space = self.workspace()
+        return space.admit(space.gather().bars, self.now())
+
+    def desk(self) -> ReplayDesk:
+        """Return the replay of these bars."""
+        return ReplayDesk(self.workspace(), self.admitted(), self.profile)
+
+    def searched(self) -> Bars:
+        """Return the searched bars as the lake has them."""
+        return self.workspace().lake.read_bars("market/bars")
+

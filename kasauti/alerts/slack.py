@@ -31,6 +31,7 @@ class DeliveryStatus(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     NOT_CONFIGURED = "not configured"
+    REPEATED = "repeated"  # not sent: the caller's `AlertMemory` knows the incident
 
 
 @dataclass(frozen=True)

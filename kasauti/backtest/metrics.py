@@ -6,6 +6,7 @@ Conventions: equity is marked at the close, the first return is 0, standard devi
 of variance or of trades is 0, so that no figure is ever NaN.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from kasauti.compiled import njit
 from kasauti.market.bars import Floats
 
 SESSIONS_A_YEAR = 252
+LARGEST_EXPONENT = 700.0
+"""exp(700) is about 1e304: a few good intraday bars, a year of them, would be no float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def metrics_of(
     Parameters
     ----------
     equity : ndarray of shape (T,), float64
+        At least one bar.
     capital : float
         Equity before the first bar.
     bars_a_session : int
@@ -137,12 +141,10 @@ def metrics_of(
     """
     returns = returns_of(equity)
     bars_a_year = float(SESSIONS_A_YEAR * bars_a_session)
-    growth = float(equity[-1]) / capital if len(equity) else 1.0
-    years = len(equity) / bars_a_year
-    cagr = 0.0 if years == 0.0 else growth ** (1.0 / years) - 1.0 if growth > 0.0 else -1.0
+    growth = float(equity[-1]) / capital
     return Metrics(
         total_return=growth - 1.0,
-        cagr=float(cagr),
+        cagr=_yearly(growth, len(equity) / bars_a_year),
         sharpe=float(sharpe_ratio(returns, bars_a_year)),
         sortino=float(sortino_ratio(returns, bars_a_year)),
         max_drawdown=float(max_drawdown(equity, capital)),
@@ -151,3 +153,10 @@ def metrics_of(
         exposure=float(exposure),
         charges=float(charges),
     )
+
+
+def _yearly(growth: float, years: float) -> float:
+    """Return ``growth ** (1 / years) - 1``; -1 where nothing is left to grow."""
+    if growth <= 0.0:
+        return -1.0
+    return math.expm1(min(math.log(growth) / years, LARGEST_EXPONENT))

@@ -55,7 +55,7 @@ class Checkpoint:
             The files contradict each other or are damaged.
         """
         if not self._state.exists():
-            self._tried.unlink(missing_ok=True)
+            self.discard()
             return None
         try:
             state: dict[str, Any] = json.loads(self._state.read_text())
@@ -66,6 +66,11 @@ class Checkpoint:
                 "search starts again; the trial register keeps what was tried"
             ) from problem
         return state, tried
+
+    def discard(self) -> None:
+        """Forget the search's progress."""
+        self._state.unlink(missing_ok=True)
+        self._tried.unlink(missing_ok=True)
 
     def _read_tried(self, count: int) -> list[str]:
         os.truncate(self._tried, count * HASH_LINE)

@@ -1,6 +1,6 @@
 """What a search is asked for, what it says on its way and what it found; frozen data only."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kasauti.errors import UsageError
@@ -55,6 +55,8 @@ class Progress:
     generation, evaluations, budget : int
     best : dict of str to float
         Highest value of each objective on the front, empty while nothing is feasible.
+    median : float or None
+        Median Sharpe of the population's genomes that keep the constraints, None without any.
     front : int
         Size of the Pareto front of everything evaluated so far.
     seconds : float
@@ -65,6 +67,7 @@ class Progress:
     evaluations: int
     budget: int
     best: dict[str, float]
+    median: float | None
     front: int
     seconds: float
 
@@ -96,6 +99,8 @@ class SearchResult:
         Pareto front, best first; empty if no genome kept the constraints.
     exhausted : bool
         Whether it ended early because no new genome could be found.
+    history : tuple of Progress
+        One entry a generation.
     """
 
     search: str
@@ -104,6 +109,7 @@ class SearchResult:
     seconds: float
     front: tuple[FrontMember, ...]
     exhausted: bool
+    history: tuple[Progress, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as ``kasauti evolve --json`` prints it."""
@@ -113,6 +119,7 @@ class SearchResult:
             "evaluations": self.evaluations,
             "seconds": self.seconds,
             "exhausted": self.exhausted,
+            "history": [asdict(step) for step in self.history],
             "front": [
                 {"hash": one.hash, "genome": one.genome.to_genes(), "fitness": one.fitness}
                 for one in self.front
@@ -133,4 +140,5 @@ class SearchResult:
             saved["seconds"],
             front,
             saved["exhausted"],
+            tuple(Progress(**step) for step in saved["history"]),
         )

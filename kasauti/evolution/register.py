@@ -145,6 +145,12 @@ class TrialRegister:
             )
             return frozenset(genome for (genome,) in dead)
 
+    def has_begun(self, search: str) -> bool:
+        """Whether the search was ever begun with this register."""
+        with self._tables.reading() as connection:
+            found = connection.execute("SELECT 1 FROM searches WHERE search = ?", (search,))
+            return found.fetchone() is not None
+
     def record(
         self,
         dataset: DataSet,

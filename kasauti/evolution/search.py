@@ -76,6 +76,8 @@ def evolve(
     search = search_id(backtester, settings, dataset)
     checkpoint = Checkpoint(checkpoints / search)
     with checkpoint.locked():
+        if not register.has_begun(search):
+            checkpoint.discard()  # of another register: this one would never learn of its trials
         saved = checkpoint.load()
         if saved is not None and saved[0]["result"] is not None:
             return SearchResult.from_json(saved[0]["result"])
@@ -88,7 +90,7 @@ def evolve(
             children = run.advance(state)
             state.save(checkpoint, [child.hash for child in children])
             if progress is not None:
-                progress(state.progress(settings))
+                progress(state.history[-1])
     return state.result
 
 
@@ -147,8 +149,9 @@ class _Run:
             front = final_front(state.archive, self.settings.front)
             deaths += final_deaths(state.population, state.archive, front, state.generation)
         self._record(children, deaths)
-        state.generation += 1
         state.seconds += time.perf_counter() - began
+        state.note_progress(self.settings)
+        state.generation += 1
         if ended:
             state.result = self._result(state, front)
         return children
@@ -178,4 +181,5 @@ class _Run:
             seconds=state.seconds,
             front=tuple(FrontMember(one.hash, one.genome, one.figures) for one in front),
             exhausted=state.evaluations < self.settings.evaluations,
+            history=state.history,
         )

@@ -1,6 +1,7 @@
 """What of a search must survive a kill, and how it is written down exactly."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from kasauti.evolution.breeder import Breeder
@@ -26,6 +27,8 @@ class State:
         Spent so far, by all processes.
     population, archive : sequence of Individual
         The parents, and the Pareto front of everything evaluated.
+    history : tuple of Progress
+        One entry a generation.
     result : SearchResult or None
         Once the search has ended.
     """
@@ -36,6 +39,7 @@ class State:
     seconds: float = 0.0
     population: tuple[Individual, ...] = ()
     archive: tuple[Individual, ...] = ()
+    history: tuple[Progress, ...] = ()
     result: SearchResult | None = None
 
     def save(self, checkpoint: Checkpoint, newly_tried: list[str]) -> None:
@@ -49,6 +53,7 @@ class State:
             "alive": alive,
             "population": [one.hash for one in self.population],
             "archive": [one.hash for one in self.archive],
+            "history": [asdict(step) for step in self.history],
             "result": self.result and self.result.to_json(),
         }
         checkpoint.save(state, newly_tried)
@@ -61,22 +66,26 @@ class State:
         self.seconds = saved["seconds"]
         self.population = tuple(alive[name] for name in saved["population"])
         self.archive = tuple(alive[name] for name in saved["archive"])
+        self.history = tuple(Progress(**step) for step in saved["history"])
         version, numbers, gauss = saved["chance"]
         self.breeder.rng.setstate((version, tuple(numbers), gauss))
         self.breeder.tried.update(tried)
 
-    def progress(self, settings: SearchSettings) -> Progress:
-        """Say where the search stands."""
+    def note_progress(self, settings: SearchSettings) -> None:
+        """Add where the search stands to its history."""
+        feasible = [one.figures["sharpe"] for one in self.population if one.flaw is None]
         best = {
             name: max(one.figures[name] for one in self.archive)
             for name in OBJECTIVES
             if self.archive
         }
-        return Progress(
+        step = Progress(
             generation=self.generation,
             evaluations=self.evaluations,
             budget=settings.evaluations,
             best=best,
+            median=median(feasible) if feasible else None,
             front=len(self.archive),
             seconds=self.seconds,
         )
+        self.history = (*self.history, step)

@@ -108,12 +108,13 @@ class GateDecided:
 
 @dataclass(frozen=True)
 class OrderMoved:
-    """The broker, or the lack of its answer, moved an order."""
+    """The broker, or the lack of its answer, moved an order; `at` is the broker's own time."""
 
     tag: str
     event: OrderEvent
     broker_id: str = ""
     text: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class LatchChanged:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """A person looked at a losing streak."""
+    """A person looked at a losing streak, in a later session than its last loss."""
 
     by: str
     reason: str

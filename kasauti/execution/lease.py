@@ -72,7 +72,7 @@ class Lease:
 
 
 def lock_path(ledger: Path) -> Path:
-    """Return the lock file beside a ledger; it is never deleted, or two desks could each lock one."""
+    """Return the lock file of a ledger; never deleted, or two desks could lock one each."""
     return ledger.with_name(ledger.name + ".lease")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, insert, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,6 +31,9 @@ from kasauti.execution.projections import Book
 
 NOTHING = "0" * 64
 _EVENTS = schema.events
+_HEAD = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(1)
+_AFTER = select(_EVENTS).where(_EVENTS.c.seq > bindparam("after")).order_by(_EVENTS.c.seq)
+_BY_KEY = select(_EVENTS).where(_EVENTS.c.unique_key == bindparam("key"))
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,21 @@ class Ledger:
         entry = Entry(event, unique, alert)
         return self._append([entry], at=at, epoch=epoch)[0][0]
 
+    def append_new(
+        self, event: Event, *, at: datetime, epoch: int, unique: str, alert: str | None = None
+    ) -> Record:
+        """Append an event that must be the first with its key; see `append_all`.
+
+        Raises
+        ------
+        LedgerError
+            If there is one already.
+        """
+        record, is_new = self._append([Entry(event, unique, alert)], at=at, epoch=epoch)[0]
+        if not is_new:
+            raise LedgerError(f"{unique} stands in the ledger already, as event {record.seq}")
+        return record
+
     def append_all(
         self,
         entries: Sequence[Entry],
@@ -195,24 +213,24 @@ class Ledger:
 
     def epoch(self) -> int:
         """Return the epoch of the last event."""
-        with self.engine.connect() as connection:
-            return connection.execute(
-                select(_EVENTS.c.epoch).order_by(_EVENTS.c.seq.desc()).limit(1)
-            ).scalar_one()
+        return self._last().epoch
 
     def head(self) -> tuple[int, str]:
         """Return number and hash of the last event, to be kept elsewhere as an anchor."""
+        last = self._last()
+        return last.seq, last.hash
+
+    def _last(self) -> Record:
         with self.engine.connect() as connection:
-            row = connection.execute(
-                select(_EVENTS.c.seq, _EVENTS.c.hash).order_by(_EVENTS.c.seq.desc()).limit(1)
-            ).one()
-        return row.seq, row.hash
+            head = _head(connection)
+        if head is None:
+            raise LedgerError(f"{self.path} has no events, not even its first: restore a backup")
+        return head
 
     def events(self, after: int = 0) -> Iterator[Record]:
         """Yield the records with a number above `after`, in order."""
         with self.engine.connect() as connection:
-            query = select(_EVENTS).where(_EVENTS.c.seq > after).order_by(_EVENTS.c.seq)
-            for row in connection.execute(query):
+            for row in connection.execute(_AFTER, {"after": after}):
                 yield _record(row)
 
     def book(self) -> Book:
@@ -256,14 +274,14 @@ class Ledger:
 
 
 def _head(connection: Connection) -> Record | None:
-    row = connection.execute(select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(1)).one_or_none()
+    row = connection.execute(_HEAD).one_or_none()
     return None if row is None else _record(row)
 
 
 def _existing(connection: Connection, unique: str | None) -> Record | None:
     if unique is None:
         return None
-    row = connection.execute(select(_EVENTS).where(_EVENTS.c.unique_key == unique)).one_or_none()
+    row = connection.execute(_BY_KEY, {"key": unique}).one_or_none()
     return None if row is None else _record(row)
 
 

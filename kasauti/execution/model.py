@@ -130,7 +130,7 @@ class Intent:
     trigger_price : Decimal or None
         Makes it a STOPLOSS_LIMIT order.
     valid_from, valid_until : datetime
-        Aware. Released only inside this window, past its end never.
+        Aware. Released from the first and before the second; past that never.
     reference_price : Decimal or None
         Close of the bar that the decision was made on.
     protection : Protection or None

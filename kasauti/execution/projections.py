@@ -4,8 +4,8 @@
 feed and no broker.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,112 +15,19 @@ from kasauti.execution.limits import Limits
 from kasauti.execution.model import (
     Fill,
     Intent,
-    Outcome,
-    Product,
     Purpose,
     Scope,
     tag_of,
 )
-from kasauti.execution.orders import OrderEvent, OrderState, advance, outcome_of
-
-ZERO = Decimal(0)
-
-
-@dataclass(frozen=True)
-class OrderView:
-    """One intent and what became of it."""
-
-    intent: Intent
-    state: OrderState = OrderState.QUEUED
-    committed_at: datetime | None = None
-    sent_at: datetime | None = None
-    broker_id: str = ""
-    triggered: bool = False
-    filled: int = 0
-    value: Decimal = ZERO
-    charges: Decimal = ZERO
-    code: str = ""
-    ended_at: datetime | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome that the intent's sender sees."""
-        return outcome_of(self.state)
-
-    @property
-    def remaining(self) -> int:
-        """Shares that may still fill."""
-        return 0 if self.state.is_final else self.intent.quantity - self.filled
-
-    @property
-    def average_price(self) -> Decimal | None:
-        """Mean fill price, None before the first fill."""
-        return self.value / self.filled if self.filled else None
-
-
-@dataclass(frozen=True)
-class Position:
-    """What is held in one symbol; the quantity of a short is negative.
-
-    Attributes
-    ----------
-    cost, proceeds : Decimal
-        Value of the shares bought into and sold out of the position (the reverse for a short).
-    stop_price, target_price : Decimal or None
-        Levels of the protection, not yet on the tick.
-    """
-
-    symbol: str
-    quantity: int
-    parent: str
-    genome_hash: str
-    opened_at: datetime
-    product: Product
-    entered: int
-    cost: Decimal
-    exited: int = 0
-    proceeds: Decimal = ZERO
-    charges: Decimal = ZERO
-    stop_price: Decimal | None = None
-    target_price: Decimal | None = None
-    trail: Decimal | None = None
-
-    @property
-    def sign(self) -> int:
-        """+1 long, -1 short."""
-        return 1 if self.quantity >= 0 else -1
-
-    @property
-    def average_price(self) -> Decimal:
-        """Mean entry price."""
-        return self.cost / self.entered
-
-
-@dataclass(frozen=True)
-class ClosedTrade:
-    """One position from flat to flat; `profit` is net of `charges`."""
-
-    symbol: str
-    genome_hash: str
-    side: str
-    quantity: int
-    entry_time: datetime
-    entry_price: Decimal
-    exit_time: datetime
-    exit_price: Decimal
-    reason: Purpose
-    charges: Decimal
-    profit: Decimal
-
-
-@dataclass(frozen=True)
-class DayResult:
-    """One session's end: close-marked equity and its change; charges of the day."""
-
-    day: date
-    equity: Decimal
-    profit: Decimal
-    charges: Decimal
+from kasauti.execution.orders import OrderEvent, advance
+from kasauti.execution.views import (
+    ZERO,
+    ClosedTrade,
+    DayResult,
+    OrderView,
+    Position,
+    protected,
+)
 
 
 class Book:
@@ -140,7 +47,9 @@ class Book:
         self.differences: tuple[str, ...] = ()
         self.orders: dict[str, OrderView] = {}
         self.live: dict[str, None] = {}
+        self.children: dict[str, list[str]] = {}
         self.sends: list[datetime] = []
+        self.sent: dict[date, list[str]] = {}
         self.positions: dict[str, Position] = {}
         self.fills: dict[str, Fill] = {}
         self.trades: list[ClosedTrade] = []
@@ -159,15 +68,23 @@ class Book:
         LedgerError
             If it is impossible after those before it.
         """
-        handler = getattr(self, f"_on_{type(record.event).__name__}", None)
+        handler = _HANDLERS.get(type(record.event))
         if handler is not None:
-            handler(record.event, record.at)
+            handler(self, record.event, record.at)
         self.seq = record.seq
         self.epoch = record.epoch
 
     def order(self, key: str) -> OrderView | None:
         """Return the order of the intent `key`, None if it was never committed."""
         return self.orders.get(tag_of(key))
+
+    def sent_on(self, day: date) -> list[OrderView]:
+        """Return the orders sent on `day`, oldest first."""
+        return [self.orders[tag] for tag in self.sent.get(day, [])]
+
+    def orders_of(self, parent: str) -> list[OrderView]:
+        """Return the closing orders of the position that the entry `parent` opened."""
+        return [self.orders[tag] for tag in self.children.get(parent, [])]
 
     def live_orders(self) -> list[OrderView]:
         """Return every order that is not final, oldest first."""
@@ -200,38 +117,44 @@ class Book:
             "streak": self.streak,
         }
 
-    def _on_Genesis(self, event: ev.Genesis, at: datetime) -> None:
+    def _on_genesis(self, event: ev.Genesis, at: datetime) -> None:
         del at
         self.scope, self.market = event.scope, event.market
 
-    def _on_LimitsSealed(self, event: ev.LimitsSealed, at: datetime) -> None:
+    def _on_limits_sealed(self, event: ev.LimitsSealed, at: datetime) -> None:
         del at
         if self.limits is None:
             self.capital = event.limits.capital
         self.limits, self.limits_day = event.limits, event.day
 
-    def _on_SelfTested(self, event: ev.SelfTested, at: datetime) -> None:
+    def _on_self_tested(self, event: ev.SelfTested, at: datetime) -> None:
         del at
         self.self_tested = event.day
 
-    def _on_IntentCommitted(self, event: ev.IntentCommitted, at: datetime) -> None:
+    def _on_intent_committed(self, event: ev.IntentCommitted, at: datetime) -> None:
         tag = event.intent.tag
         self.orders[tag] = OrderView(event.intent, committed_at=at)
         self.live[tag] = None
+        if event.intent.parent is not None:
+            self.children.setdefault(event.intent.parent, []).append(tag)
+        position = self.positions.get(event.intent.symbol)
+        if event.intent.purpose is Purpose.EXIT and position is not None:
+            self.positions[position.symbol] = replace(position, leaving=True)
 
-    def _on_IntentDropped(self, event: ev.IntentDropped, at: datetime) -> None:
+    def _on_intent_dropped(self, event: ev.IntentDropped, at: datetime) -> None:
         self._move(tag_of(event.key), event.event, at, code=event.code)
 
-    def _on_GateDecided(self, event: ev.GateDecided, at: datetime) -> None:
+    def _on_gate_decided(self, event: ev.GateDecided, at: datetime) -> None:
         self.evaluated.update(dict.fromkeys((d.control for d in event.decisions), at))
         tag = tag_of(event.key)
         if event.allowed:
             self.sends.append(at)
+            self.sent.setdefault(at.date(), []).append(tag)
             self._move(tag, OrderEvent.SEND, at, sent_at=at)
         else:
             self._move(tag, OrderEvent.DENY, at, code=event.code)
 
-    def _on_OrderMoved(self, event: ev.OrderMoved, at: datetime) -> None:
+    def _on_order_moved(self, event: ev.OrderMoved, at: datetime) -> None:
         order = self.orders[event.tag]
         changes: dict[str, Any] = {}
         if event.broker_id:
@@ -240,14 +163,17 @@ class Book:
             changes["code"] = event.text
         if event.event is OrderEvent.REST and order.intent.trigger_price is not None:
             changes["triggered"] = True
+        at = event.at or at
         if event.event is OrderEvent.CANCEL:
             self.sends.append(at)
         if event.event is OrderEvent.NEVER_ARRIVED and order.sent_at is not None:
             self.sends.remove(order.sent_at)
-            changes["sent_at"] = None
+            self.sent[order.sent_at.date()].remove(event.tag)
+            changes |= {"sent_at": None, "never_arrived": order.never_arrived + 1}
         self._move(event.tag, event.event, at, **changes)
 
-    def _on_OrderFilled(self, event: ev.OrderFilled, at: datetime) -> None:
+    def _on_order_filled(self, event: ev.OrderFilled, at: datetime) -> None:
+        del at
         fill = event.fill
         if fill.id in self.fills:
             return
@@ -267,30 +193,31 @@ class Book:
         self.charges += fill.charges
         self._hold(fill, order.intent)
 
-    def _on_ProtectionRevised(self, event: ev.ProtectionRevised, at: datetime) -> None:
+    def _on_protection_revised(self, event: ev.ProtectionRevised, at: datetime) -> None:
         del at
         position = self.positions.get(event.symbol)
         if position is not None and position.parent == event.parent:
             revised = replace(position, stop_price=event.stop_price)
             self.positions[event.symbol] = revised
 
-    def _on_TradingStateChanged(self, event: ev.TradingStateChanged, at: datetime) -> None:
+    def _on_trading_state_changed(self, event: ev.TradingStateChanged, at: datetime) -> None:
         del at
         self.trading_state = event.state
 
-    def _on_LatchChanged(self, event: ev.LatchChanged, at: datetime) -> None:
+    def _on_latch_changed(self, event: ev.LatchChanged, at: datetime) -> None:
         del at
         self.latched = event.latched
 
-    def _on_Acknowledged(self, event: ev.Acknowledged, at: datetime) -> None:
-        del event, at
-        self.streak = 0
+    def _on_acknowledged(self, event: ev.Acknowledged, at: datetime) -> None:
+        del event
+        if self.trades and self.trades[-1].exit_time.date() < at.date():
+            self.streak = 0  # a word on the day of the loss itself changes nothing
 
-    def _on_Reconciled(self, event: ev.Reconciled, at: datetime) -> None:
+    def _on_reconciled(self, event: ev.Reconciled, at: datetime) -> None:
         del at
         self.differences = event.differences
 
-    def _on_SessionClosed(self, event: ev.SessionClosed, at: datetime) -> None:
+    def _on_session_closed(self, event: ev.SessionClosed, at: datetime) -> None:
         del at
         self.marks.update(event.marks)
         charged = sum((day.charges for day in self.days), ZERO)
@@ -313,7 +240,7 @@ class Book:
         signed = fill.side.sign * fill.quantity
         value = fill.quantity * fill.price
         if position is None:
-            self.positions[fill.symbol] = _protected(
+            self.positions[fill.symbol] = protected(
                 Position(
                     fill.symbol,
                     signed,
@@ -333,7 +260,7 @@ class Book:
         )
         if fill.side.sign == position.sign:
             held = replace(held, entered=held.entered + fill.quantity, cost=held.cost + value)
-            self.positions[fill.symbol] = _protected(held, intent)
+            self.positions[fill.symbol] = protected(held, intent)
             return
         held = replace(held, exited=held.exited + fill.quantity, proceeds=held.proceeds + value)
         self.positions[fill.symbol] = held
@@ -361,15 +288,19 @@ class Book:
         self.streak = self.streak + 1 if profit < 0 else 0
 
 
-def _protected(position: Position, intent: Intent) -> Position:
-    """Return the position with the levels that its entry's protection gives at its mean price."""
-    if intent.protection is None:
-        return position
-    price = position.average_price
-    trail = intent.protection.trail
-    return replace(
-        position,
-        stop_price=intent.protection.stop_price(price, intent.side),
-        target_price=intent.protection.target_price(price, intent.side),
-        trail=None if trail is None else trail.amount(price),
-    )
+_HANDLERS: dict[type[Any], Callable[[Book, Any, datetime], None]] = {
+    ev.Genesis: Book._on_genesis,
+    ev.LimitsSealed: Book._on_limits_sealed,
+    ev.SelfTested: Book._on_self_tested,
+    ev.IntentCommitted: Book._on_intent_committed,
+    ev.IntentDropped: Book._on_intent_dropped,
+    ev.GateDecided: Book._on_gate_decided,
+    ev.OrderMoved: Book._on_order_moved,
+    ev.OrderFilled: Book._on_order_filled,
+    ev.ProtectionRevised: Book._on_protection_revised,
+    ev.TradingStateChanged: Book._on_trading_state_changed,
+    ev.LatchChanged: Book._on_latch_changed,
+    ev.Acknowledged: Book._on_acknowledged,
+    ev.Reconciled: Book._on_reconciled,
+    ev.SessionClosed: Book._on_session_closed,
+}

@@ -12,7 +12,6 @@ from kasauti.market.bars import Bars
 from kasauti.market.calendar import Calendar
 
 
-
 @dataclass(frozen=True)
 class Reference:
     """The last completed bar of one symbol.

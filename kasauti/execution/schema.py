@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     Column,
     Engine,
     ForeignKey,
@@ -101,10 +100,8 @@ def _create(connection: Connection) -> None:
         connection.execute(CreateTable(table, if_not_exists=True))
     for table in APPEND_ONLY:
         for verb in ("UPDATE", "DELETE"):
-            connection.execute(
-                DDL(
-                    f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{verb.lower()} "
-                    f"BEFORE {verb} ON {table.name} BEGIN "
-                    f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-                )
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{verb.lower()} "
+                f"BEFORE {verb} ON {table.name} BEGIN "
+                f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
             )

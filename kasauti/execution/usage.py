@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kasauti.execution.model import Intent, Purpose
-from kasauti.execution.projections import Book, OrderView
+from kasauti.execution.projections import Book
 from kasauti.execution.references import References
+from kasauti.execution.views import OrderView
 
 ZERO = Decimal(0)
 SECOND = timedelta(seconds=1)
@@ -59,8 +60,9 @@ class Usage:
 
 def usage(book: Book, intent: Intent, references: References, now: datetime) -> Usage:
     """Return what `intent` finds used at `now`."""
-    others = [view for tag, view in book.orders.items() if tag != intent.tag]
-    working = [view for view in others if view.state.is_working]
+    today = [view for view in book.sent_on(now.date()) if view.intent.key != intent.key]
+    live = [view for view in book.live_orders() if view.intent.key != intent.key]
+    working = [view for view in live if view.state.is_working]
     entries = [view for view in working if view.intent.purpose is Purpose.ENTRY]
     same = [view for view in working if view.intent.symbol == intent.symbol]
     marks = current_marks(book, references)
@@ -68,13 +70,13 @@ def usage(book: Book, intent: Intent, references: References, now: datetime) -> 
     held = {view.intent.symbol for view in entries} | set(book.positions)
     return Usage(
         sent_this_second=sum(1 for at in reversed(book.sends[-20:]) if now - SECOND < at <= now),
-        sent_today=sum(1 for at in book.sends if at.date() == now.date()),
-        entries_today=sum(1 for view in others if _is_entry_of(view, now)),
+        sent_today=_sent_today(book, now),
+        entries_today=sum(1 for view in today if _counts_as_entry(view)),
         open_entry_value=sum((v.remaining * v.intent.limit_price for v in entries), ZERO),
         positions=len(held - {intent.symbol}),
         held=0 if position is None else position.quantity,
         gross=sum((abs(p.quantity) * marks[p.symbol] for p in book.positions.values()), ZERO),
-        duplicates=sum(1 for view in others if _is_like(view, intent, now)),
+        duplicates=sum(1 for view in today if _is_like(view, intent, now)),
         unconfirmed=sum(1 for view in same if view.state.is_unconfirmed),
         working_entries=sum(1 for view in same if view.intent.purpose is Purpose.ENTRY),
         losing_streak=book.streak,
@@ -95,10 +97,18 @@ def current_marks(book: Book, references: References) -> dict[str, Decimal]:
     return marks
 
 
-def _is_entry_of(view: OrderView, now: datetime) -> bool:
-    sent = view.sent_at is not None and view.sent_at.date() == now.date()
+def _sent_today(book: Book, now: datetime) -> int:
+    count = 0
+    for at in reversed(book.sends):
+        if at.date() != now.date():
+            break
+        count += 1
+    return count
+
+
+def _counts_as_entry(view: OrderView) -> bool:
     counts = view.state.is_working or view.filled > 0
-    return sent and counts and view.intent.purpose is Purpose.ENTRY
+    return counts and view.intent.purpose is Purpose.ENTRY
 
 
 def _is_like(view: OrderView, intent: Intent, now: datetime) -> bool:

@@ -56,6 +56,8 @@ def over_valid_bars(kernel: Kernel, *inputs: Floats, outputs: int = 1) -> tuple[
         columns = [np.ascontiguousarray(values[row][keep], dtype=np.float64) for values in rows]
         if len(columns[0]) == 0:
             continue
+        for column in columns:
+            column.flags.writeable = False  # always, or numba compiles every kernel twice
         found = kernel(*columns)
         for output, values in zip(results, found if outputs > 1 else (found,), strict=True):
             output[row][keep] = values
@@ -299,3 +301,11 @@ def _rank(values: Floats, window: int) -> Floats:
                 not_above += 1
         result[last] = not_above / window
     return result
+
+
+def compile_kernels() -> None:
+    """Compile this module's numba kernels into the disk cache, for ``kasauti compile``."""
+    values = np.ones(3)
+    vwap(values, values, values, values, 2)
+    zscore(values, 2)
+    rank(values, 2)

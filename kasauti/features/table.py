@@ -12,7 +12,7 @@ import numpy as np
 
 from kasauti.features.evaluate import Features
 from kasauti.genome.parser import parse_expression
-from kasauti.market.bars import Bars
+from kasauti.market.bars import Bars, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,3 +63,9 @@ def feature_table(bars: Bars) -> "pd.DataFrame":
     for name, text in COLUMNS.items():
         table[name] = features.evaluate(parse_expression(text))[rows, times]
     return pd.DataFrame(table)
+
+
+def feature_values(bars: Bars) -> Floats:
+    """Return the columns of the table as one array of shape (columns, S, T)."""
+    features = Features(bars)
+    return np.stack([features.evaluate(parse_expression(text)) for text in COLUMNS.values()])

@@ -24,14 +24,15 @@ def children(node: Expression) -> tuple[Expression, ...]:
     GenomeError
         If `node` is not a node of the language.
     """
-    if isinstance(node, Series | Number):
+    kind = type(node)
+    if kind is Series or kind is Number:
         return ()
+    if isinstance(node, Binary):
+        return (node.left, node.right)
     if isinstance(node, Call) and isinstance(node.arguments, tuple):
         return node.arguments
     if isinstance(node, Unary):
         return (node.operand,)
-    if isinstance(node, Binary):
-        return (node.left, node.right)
     raise GenomeError(
         f"a {type(node).__name__} stands where a node of the expression tree was expected:"
         " build trees from Series, Number, Call (arguments in a tuple), Unary and Binary"

@@ -225,9 +225,9 @@ def _call(node: Call, units: tuple[Unit, ...]) -> Unit:
             _check_literal(function, parameter, argument)
         else:
             variable = _bind(function, parameter, argument, unit, variable)
-    _check_increasing(function, node)
-    has_variable = any(p.unit is Variable.SAME for p in function.parameters)
-    if has_variable and variable is Unit.NUMBER:
+    if function.increasing:
+        _check_increasing(function, node)
+    if variable is Unit.NUMBER and any(not p.is_literal for p in function.parameters):
         raise UnitError(
             f"{function.name} of a constant never changes: expected a series or an expression,"
             f" found a number in {function.signature}"

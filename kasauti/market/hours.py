@@ -8,7 +8,7 @@ from kasauti.market.bars import Booleans, Times
 from kasauti.market.markets import Market
 
 
-def inside_hours(times: Times, market: Market) -> Booleans:
+def inside_hours(times: Times, market: Market, *, allow_special: bool = True) -> Booleans:
     """Return whether each bar starts while the market trades.
 
     On days that the market's calendar knows, its session counts, evening sessions included. On
@@ -19,6 +19,8 @@ def inside_hours(times: Times, market: Market) -> Booleans:
     ----------
     times : ndarray of shape (n,), datetime64[s]
         Bar starts in exchange time.
+    allow_special : bool
+        Whether to take such an older day for a special session, as above.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def inside_hours(times: Times, market: Market) -> Booleans:
     unique, inverse = np.unique(days, return_inverse=True)
     seconds = (times - days).astype("timedelta64[s]").astype(np.int64)
     ordinary = (_seconds(market.opens) <= seconds) & (seconds < _seconds(market.closes))
-    special = np.bincount(inverse, weights=ordinary) == 0
+    special = (np.bincount(inverse, weights=ordinary) == 0) & allow_special
     known = np.zeros(len(unique), dtype=bool)
     opens, closes = np.zeros((2, len(unique)), dtype=np.int64)
     for position, day in enumerate(unique.astype(date)):

@@ -10,7 +10,6 @@ from kasauti.errors import DataError
 from kasauti.market.calendar import (
     INDIA,
     NEW_YORK,
-    Calendar,
     TableCalendar,
     calendar_from_dates,
     nse_calendar,
@@ -150,5 +149,3 @@ SAMPLE = Market(
     find_calendar=_sample_calendar,
 )
 MARKETS = {market.name: market for market in (NSE, SAMPLE)}
-
-__all__ = ["MARKETS", "NSE", "SAMPLE", "Calendar", "Market", "TickRule", "get_market"]

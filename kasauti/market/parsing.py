@@ -89,6 +89,8 @@ def parse(raw: RawTable, symbol: str, market: Market, report: FileReport) -> Tab
             numbers, bad = _read_numbers(raw.columns[name])
             values[name] = numbers
             keep = _report_bad_numbers(name, raw, bad & keep, keep, report)
+            if name == "volume":
+                _report_empty_volume(np.isnan(numbers) & ~bad & keep, raw.rows, report)
     keep = _report_missing_prices(values, raw.rows, keep, report)
     if not keep.any():
         report.refuse("no row is usable", "See the file's other findings")
@@ -99,7 +101,7 @@ def parse(raw: RawTable, symbol: str, market: Market, report: FileReport) -> Tab
 
 def _read_stamps(raw: RawTable, market: Market, report: FileReport) -> _Stamps | None:
     written = raw.columns["time"]
-    if not pd.api.types.is_string_dtype(written.dtype):
+    if not isinstance(written.dtype, pd.StringDtype):
         return _typed_stamps(written, raw, market, report)
     readable = written.str.fullmatch(STAMP).fillna(False).astype(bool)
     zoned = written.str.fullmatch(rf".*:\d{{2}}(?:\.0+)?{ZONE}").fillna(False).astype(bool)
@@ -130,12 +132,6 @@ def _typed_stamps(
     written: "pd.Series[str]", raw: RawTable, market: Market, report: FileReport
 ) -> _Stamps | None:
     """Read the stamps of a Parquet file that are no text: dates, or times with or without zone."""
-    if pd.api.types.is_numeric_dtype(written.dtype):
-        report.refuse(
-            f"the dates are numbers, such as {written.iloc[0]}",
-            "Store them as dates, or as text like 2024-01-31",
-        )
-        return None
     moments = pd.to_datetime(written, errors="coerce")
     if not _some_readable(moments.isna().to_numpy(), written, raw.rows, report):
         return None
@@ -150,7 +146,8 @@ def _some_readable(
 ) -> bool:
     remedy = "Write dates as 2024-01-31 and times as 2024-01-31 09:15:00"
     if bad.all():
-        report.refuse(f"no date can be read, the first is {written.iloc[0]!r}", remedy)
+        problem = f"no date can be read, the first is {written.iloc[0]!r}"
+        report.refuse(problem, remedy, int(rows[0]))
         return False
     if bad.any():
         examples = [repr(value) for value in written[bad]]
@@ -194,11 +191,11 @@ def _exchange_time(
 def _utc_if_only_that_fits(
     wall: Times, keep: Booleans, market: Market, report: FileReport
 ) -> Times:
-    as_written = float(inside_hours(wall[keep], market).mean())
+    as_written = _share_inside(wall[keep], market)
     converted = wall.copy()
     local = pd.DatetimeIndex(wall[keep]).tz_localize("UTC").tz_convert(market.zone)
     converted[keep] = local.tz_localize(None).to_numpy().astype("datetime64[s]")
-    as_utc = float(inside_hours(converted[keep], market).mean())
+    as_utc = _share_inside(converted[keep], market)
     if as_written >= BELIEVED or as_utc < BELIEVED:
         return wall
     report.add(
@@ -210,14 +207,16 @@ def _utc_if_only_that_fits(
     return converted
 
 
+def _share_inside(times: Times, market: Market) -> float:
+    return float(inside_hours(times, market, allow_special=False).mean())
+
+
 def _at_midnight(times: Times) -> bool:
     return bool(np.all(times == times.astype("datetime64[D]")))
 
 
 def _read_numbers(written: "pd.Series[str]") -> tuple[Floats, Booleans]:
     """Return the numbers, NaN where there is none, and where there is text that is no number."""
-    if pd.api.types.is_bool_dtype(written.dtype):
-        return np.full(len(written), np.nan), np.ones(len(written), dtype=bool)
     numbers = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = np.where(np.isinf(numbers), np.nan, numbers)
     undefined: Booleans = np.isnan(numbers)
@@ -265,6 +264,16 @@ def _report_missing_prices(
         int(missing.sum()),
     )
     return keep & ~missing
+
+
+def _report_empty_volume(empty: Booleans, rows: NDArray[np.int64], report: FileReport) -> None:
+    if empty.any():
+        report.add(
+            Severity.INFO,
+            f"volume is empty on {int(empty.sum())} of {len(rows)} rows",
+            "It stays empty: rules on volume are undefined there and no price impact is reckoned",
+            rows[empty],
+        )
 
 
 def _listed(names: list[str]) -> str:

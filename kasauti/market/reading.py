@@ -8,6 +8,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,14 @@ from numpy.typing import NDArray
 from kasauti.market.bars import FIELDS, PRICE_FIELDS
 from kasauti.market.findings import FileReport, Severity, places
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SUFFIXES = (".csv", ".parquet")
 TIME_COLUMNS = ("date", "timestamp")
 WANTED = "date (or timestamp), open, high, low, close and, if there is one, volume"
+
+TYPES = "dates or times (with a day) in date or timestamp, and numbers in the other columns"
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +173,36 @@ def _read_parquet(
         report.refuse(f"the file is no readable Parquet: {reason}", "Write or download it again")
         return None
     columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if name.strip().lower() in (*TIME_COLUMNS, *FIELDS):
-            values = column.to_pandas()
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                values = values.astype("str").str.strip()
-            columns[name.strip().lower()] = values.reset_index(drop=True)
+    for written, column in zip(table.column_names, table.columns, strict=True):
+        name = written.strip().lower()
+        if name not in (*TIME_COLUMNS, *FIELDS):
+            continue
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if not _holds_values(name, column.type):
+            report.refuse(f"column {name} has type {column.type}", f"Store {TYPES}")
+            return None
+        values = column.to_pandas()
+        columns[name] = values.astype("str").str.strip() if _is_text(column.type) else values
     return columns, np.arange(1, table.num_rows + 1, dtype=np.int64)
+
+
+def _holds_values(name: str, kind: "pa.DataType") -> bool:
+    """Whether a column of type `kind` can hold times (date, timestamp) or numbers (all others)."""
+    from pyarrow import types
+
+    if name in TIME_COLUMNS:
+        return bool(_is_text(kind) or types.is_date(kind) or types.is_timestamp(kind))
+    return bool(
+        _is_text(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    )
+
+
+def _is_text(kind: "pa.DataType") -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))

@@ -164,14 +164,6 @@ def _with_sound_volume(table: Table, report: FileReport) -> Table:
             "The volume of such rows is left out, their prices stay",
             table.rows[negative],
         )
-    absent = np.isnan(volume)
-    if absent.any():
-        report.add(
-            Severity.INFO,
-            f"volume is empty on {int(absent.sum())} of {len(volume)} rows",
-            "It stays empty: rules on volume are undefined there and no price impact is reckoned",
-            table.rows[absent],
-        )
     return table.replace("volume", np.where(negative, np.nan, volume))
 
 

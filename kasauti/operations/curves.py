@@ -71,12 +71,24 @@ def runs(codes: NDArray[np.int8]) -> list[tuple[int, int, int]]:
     return [(start, stop, int(codes[start])) for start, stop in zip(starts, stops, strict=True)]
 
 
-def date_axis(axes: "Axes") -> None:
-    """Show dates with as many words as the span needs."""
+def span(times: Times, start: int, stop: int) -> tuple[float, float]:
+    """Return left edge and width, in a plot's days, of the bars from `start` to before `stop`."""
+    from matplotlib import dates
+
+    untyped: Any = dates
+    left, right = untyped.date2num(times[[start, min(stop, len(times) - 1)]])
+    return float(left), float(right - left)
+
+
+def date_axis(axes: "Axes", times: Times) -> None:
+    """Show dates with as many words as the span of `times` needs; sessions get no hours."""
     from matplotlib import dates
 
     untyped: Any = dates
     locator = untyped.AutoDateLocator(minticks=4, maxticks=9)
+    is_daily = times.dtype == np.dtype("datetime64[D]") and len(times) > 0
+    if is_daily and times[-1] - times[0] < np.timedelta64(8, "D"):
+        locator = untyped.DayLocator()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, show_offset=False))
     axes.spines["bottom"].set_visible(True)
@@ -88,7 +100,7 @@ def log_axis(axes: "Axes") -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 3.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: grouped(value))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="y", which="minor", length=0)

@@ -4,6 +4,9 @@ import base64
 import html
 import io
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +80,7 @@ _ANY_TOKEN = re.compile("|".join(_TOKENS))
 _ANY_ID = re.compile(r'((?:\sid="|url\(#|href="#))')
 _UNWANTED = re.compile(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")  # a hundredth of a point is finer than any screen
+_ONE_AT_A_TIME = threading.RLock()
 _PALETTE_SIZE = 96
 _BREAK = re.compile(r"\s*\n\s*")
 _SIZE = re.compile(r' (?:width|height)="[\d.]+pt"')
@@ -92,11 +96,10 @@ class Plot:
 
     def png(self) -> bytes:
         """Return the drawing on its own light card, readable on light and on dark pages."""
-        import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image
 
-        with matplotlib.rc_context(STYLE):
+        with style_context():
             canvas: Any = FigureCanvasAgg(self.figure)
             canvas.draw()
         buffer = io.BytesIO()
@@ -110,10 +113,8 @@ class Plot:
 
         Colours are ``var(--plot-…)`` with the light colours as fallback; the background is clear.
         """
-        import matplotlib
-
         buffer = io.StringIO()
-        with matplotlib.rc_context(STYLE):
+        with style_context():
             self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         text = buffer.getvalue()
         text = text[text.index("<svg") :]
@@ -129,8 +130,9 @@ class Plot:
         opening = head + _SIZE.sub("", opening.removeprefix("<svg"))
         return f"{opening}>{_BREAK.sub(' ', rest)}"
 
+    @property
     def markdown(self) -> str:
-        """Return the PNG as a Markdown image, for Dagster's metadata."""
+        """The PNG as a Markdown image, for Dagster's metadata."""
         return as_markdown(self.png(), self.alt)
 
 
@@ -150,20 +152,21 @@ def new_figure(width: float = 8.4, height: float = 3.6, rows: tuple[float, ...] 
 
     Built without pyplot, so nothing global remembers the figure and threads do not meet.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with style_context():
         figure = Figure(figsize=(width, height))
         grid: Any = figure.subplots(len(rows), 1, sharex=True, height_ratios=rows, squeeze=False)
     return figure, [axes for (axes,) in grid]
 
 
-def style_context() -> Any:
-    """Return the context in which artists that read defaults late (legends, texts) are made."""
+@contextmanager
+def style_context() -> Iterator[None]:
+    """Make and draw artists in our style; one thread at a time, the defaults are the process's."""
     import matplotlib
 
-    return matplotlib.rc_context(STYLE)
+    with _ONE_AT_A_TIME, matplotlib.rc_context(STYLE):
+        yield
 
 
 def say_nothing(axes: "Axes", text: str) -> None:

@@ -14,6 +14,7 @@ from kasauti.operations.curves import (
     log_axis,
     runs,
     shade,
+    span,
     thinned,
 )
 from kasauti.operations.figure import COLOURS, Plot, new_figure, style_context
@@ -34,18 +35,18 @@ def regime_heatmap(
     fewest: int = FEWEST_TRADES,
     title: str = "",
 ) -> Plot:
-    """Draw the mean return a trade of each strategy in each regime, with the number of trades.
+    """Draw the mean return a bar of each strategy in each regime, with the number of trades.
 
     Parameters
     ----------
     values : ndarray of shape (len(names), len(regimes))
-        Mean net return a trade, as a fraction; NaN where there were none.
+        Mean net return a bar, as a fraction; NaN where there were none.
     trades : ndarray of the same shape
         A cell with fewer than `fewest` trades is hatched and says *unknown*.
     """
     from matplotlib.patches import Rectangle
 
-    figure, (axes,) = new_figure(height=1.1 + 0.62 * max(len(names), 1))
+    figure, (axes,) = new_figure(height=0.5 + 0.6 * max(len(names), 1) + (0.4 if title else 0.0))
     known = np.isfinite(values) & (trades >= fewest)
     scale = float(np.max(np.abs(values[known]))) if known.any() else 1.0
     spoken = []
@@ -68,13 +69,13 @@ def regime_heatmap(
                         hatch=None if is_known else "////",
                     )
                 )
-                head = percent(value, 2, signed=True) if is_known else "unknown"
+                head = percent(value, 3, signed=True) if is_known else "unknown"
                 unit = "trade" if count == 1 else "trades"
                 ink = COLOURS["ink" if is_known else "muted"]
                 middle = column + 0.5
-                axes.text(middle, row + 0.42, head, ha="center", color=ink, weight="bold")
-                small = {"ha": "center", "fontsize": 7.5, "color": COLOURS["muted"]}
-                axes.text(middle, row + 0.74, f"{grouped(count)} {unit}", **small)
+                axes.text(middle, row + 0.47, head, ha="center", color=ink, weight="bold")
+                small = {"ha": "center", "fontsize": 7.5, "color": ink}
+                axes.text(middle, row + 0.78, f"{grouped(count)} {unit}", **small)
                 spoken.append(f"{name} in {regime}: {head}, {grouped(count)} {unit}")
         axes.set_xlim(0, len(regimes))
         axes.set_ylim(max(len(names), 1), 0)
@@ -85,7 +86,7 @@ def regime_heatmap(
         axes.grid(visible=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-    return Plot(figure, f"Mean return a trade by regime. {'; '.join(spoken) or 'No strategies'}.")
+    return Plot(figure, f"Mean return a bar by regime. {'; '.join(spoken) or 'No strategies'}.")
 
 
 def bars_overview(
@@ -122,12 +123,12 @@ def bars_overview(
         if sealed_from is not None and len(bars.times):
             stop = bars.times[-1] if sealed_until is None else sealed_until
             shade(axes, sealed_from, stop, "sealed")
-        if not crowded:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper left", ncols=3)
-        date_axis(axes)
-    span = f"{day(bars.times[0])} to {day(bars.times[-1])}" if len(bars.times) else "no bars"
+        date_axis(axes, bars.times)
+    dates = f"{day(bars.times[0])} to {day(bars.times[-1])}" if len(bars.times) else "no bars"
     sealed = f"; sealed from {day(sealed_from)}" if sealed_from is not None else ""
-    return Plot(figure, f"Closes of {', '.join(bars.symbols[:12])}, {span}{sealed}.")
+    return Plot(figure, f"Closes of {', '.join(bars.symbols[:12])}, {dates}{sealed}.")
 
 
 def regime_ribbon(times: Times, closes: Floats, codes: NDArray[np.int8], title: str = "") -> Plot:
@@ -146,14 +147,16 @@ def regime_ribbon(times: Times, closes: Floats, codes: NDArray[np.int8], title: 
         at, values = thinned(times, np.where(closes > 0, closes, np.nan))
         top.plot(at, values, color=COLOURS["ink"], linewidth=1.1)
         log_axis(top)
-        for start, stop, code in runs(codes):
-            if code < 0:
-                continue
-            colour = COLOURS[REGIME_COLOURS[REGIMES[code]]]
-            left, right = times[start], times[min(stop, len(times) - 1)]
-            bottom.axvspan(left, right, color=colour, linewidth=0)
-            top.axvspan(left, right, color=colour, alpha=0.10, linewidth=0)
+        for code, regime in enumerate(REGIMES):
+            colour = COLOURS[REGIME_COLOURS[regime.value]]
+            spans = [span(times, start, stop) for start, stop, it in runs(codes) if it == code]
+            for axes, alpha in ((top, 0.10), (bottom, 1.0)):
+                place = axes.get_xaxis_transform()
+                axes.broken_barh(
+                    spans, (0, 1), color=colour, alpha=alpha, linewidth=0, transform=place
+                )
         bottom.set_yticks([])
+        bottom.set_ylim(0, 1)
         bottom.grid(visible=False)
         shares = {
             regime.value: float(np.mean(codes == code)) if len(codes) else 0.0
@@ -164,6 +167,6 @@ def regime_ribbon(times: Times, closes: Floats, codes: NDArray[np.int8], title: 
             for name, share in shares.items()
         ]
         top.legend(handles=handles, loc="upper left", ncols=4)
-        date_axis(bottom)
+        date_axis(bottom, times)
     spoken = ", ".join(f"{name} {percent(share, 0)} of bars" for name, share in shares.items())
     return Plot(figure, f"Closes with the regime known on each day: {spoken}.")

@@ -100,7 +100,7 @@ def equity_and_drawdown(
         bottom.yaxis.set_major_formatter(lambda value, _: percent(value, 0))
         bottom.set_ylabel("fall from the top")
         top.legend(loc="upper left", ncols=2)
-        date_axis(bottom)
+        date_axis(bottom, times)
     parts = [
         f"{name} from {short_money(first_known(line), currency)} to "
         f"{short_money(last_known(line), currency)}, deepest fall {percent(deepest(line))}"
@@ -267,9 +267,10 @@ def profit_curve(times: Times, profit: Floats, title: str = "", currency: str = 
                 alpha=0.18,
                 linewidth=0,
             )
-        axes.step(at, values, where="post", color=COLOURS["blue"])
+        mark = "o" if len(values) <= 40 else ""
+        axes.step(at, values, where="post", color=COLOURS["blue"], marker=mark, markersize=4)
         axes.yaxis.set_major_formatter(lambda value, _: short_money(value, currency))
-        date_axis(axes)
+        date_axis(axes, times)
     last = last_known(profit)
     word = "profit" if last >= 0 else "loss"
     return Plot(figure, f"Net {word} of {short_money(abs(last), currency)} by {day(times[-1])}.")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 SHOWN_TRADES = 8  # at each end
-SHOWN_SURVIVORS = 12
+SHOWN_SURVIVORS = 8
+SHOWN_PARTS = 4  # of a list among a gate's figures
 SHORT_HASH = 12  # of 64 digits; no two of a billion strategies are likely to share it
 
 _DAYS_A_YEAR = 365.25
@@ -74,6 +75,7 @@ def render_report(data: ReportData) -> str:
         shown_trades=SHOWN_TRADES,
         objectives=list(data.survivors[0].fitness) if data.survivors else [],
         figure_text=figure_text,
+        figure_name=figure_name,
     )
 
 
@@ -114,8 +116,11 @@ def explanation(data: ReportData) -> str:
         )
     judged = [one for one in data.judged if not one.is_reference]
     if judged:
-        each = "it was" if len(judged) == 1 else "each was"
-        end = f"{len(judged)} of them went before the gates, and {each} turned down."
+        end = (
+            "The most promising one went before the gates and was turned down."
+            if len(judged) == 1
+            else f"The {len(judged)} most promising went before the gates and were turned down."
+        )
     else:
         end = "None of them came as far as the gates."
     return (
@@ -143,7 +148,7 @@ def compare(candidate: CandidateFacts, currency: str) -> tuple[Comparison, ...]:
         return float(growth ** (1.0 / years) - 1.0) if years > 0 and growth > 0 else math.nan
 
     rows = [
-        ("Gain in all", "after all charges", *both(grown)),
+        ("Gain in all", "the candidate after all charges", *both(grown)),
         ("Gain a year", "the steady yearly rate with the same end", *both(a_year)),
         ("Deepest fall", "from a top to the lowest point after it", *both(deepest)),
     ]
@@ -182,13 +187,24 @@ def describe_genes(genes: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     if "regimes" in genes:
         lines.append(("Enters only in", ", ".join(map(str, genes["regimes"])) + " markets", False))
     if "risk" in genes:
-        risk = f"{words.percent(float(genes['risk']), 2)} of the account a trade"
+        risk = f"{words.percent(float(genes['risk']))} of the account a trade"
         lines.append(("Risks", risk, False))
     return lines
 
 
+def figure_name(name: object) -> str:
+    """Return a figure's or gate's name as words."""
+    return str(name).replace("_", " ")
+
+
 def figure_text(value: object) -> str:
-    """Return a gate's figure as a reader wants it: few digits, no Python."""
+    """Return a gate's figure as a reader wants it: few digits, no Python, no endless list."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{figure_name(name)} {figure_text(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        told = "; ".join(figure_text(one) for one in value[:SHOWN_PARTS])
+        more = len(value) - SHOWN_PARTS
+        return f"{told} and {more} more" if more > 0 else told or "none"
     if value is None:
         return words.UNKNOWN_TEXT
     if isinstance(value, bool):
@@ -212,9 +228,9 @@ def _distance(gene: object) -> str:
     if isinstance(gene, Mapping) and len(gene) == 1:
         ((kind, value),) = gene.items()
         if kind == "atr":
-            return f"{float(value):g} × the usual bar's range (ATR of 14) from the fill"
+            return f"{float(value):g} × the usual range of a bar (ATR 14)"
         if kind == "fraction":
-            return f"{words.percent(float(value), 2)} from the fill"
+            return f"{words.percent(float(value))} from the fill"
     return str(gene)
 
 

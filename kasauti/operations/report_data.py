@@ -104,7 +104,16 @@ class Survivor:
 
 @dataclass(frozen=True)
 class RegimeScore:
-    """How a strategy did in one regime: mean net return a trade, NaN without trades."""
+    """How a strategy did in one regime.
+
+    Attributes
+    ----------
+    trades : int
+        Closed trades whose entry was decided in it.
+    mean_return : float
+        Mean return of the account over the bars that follow such a bar, as in
+        `kasauti.backtest.Score.regime_mean`; NaN where there were none.
+    """
 
     regime: str
     trades: int

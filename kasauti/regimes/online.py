@@ -52,7 +52,7 @@ def label_online(bars: Bars) -> OnlineLabels:
         A bar on which the market has no close carries the label before it. All bars of an intraday
         session carry the label of the session before: its own close is not known yet.
     """
-    closes = _market_closes(bars)
+    closes = market_closes(bars)
     if bars.is_daily:
         return OnlineLabels(label_closes(closes))
     first = np.flatnonzero(np.r_[True, bars.sessions[1:] != bars.sessions[:-1]][: len(closes)])
@@ -105,7 +105,7 @@ def panel_index(close: Floats) -> Floats:
     return level
 
 
-def _market_closes(bars: Bars) -> Floats:
+def market_closes(bars: Bars) -> Floats:
     if "index" in bars.series:
         return bars.series["index"]
     return bars.close[0] if len(bars.symbols) == 1 else panel_index(bars.close)

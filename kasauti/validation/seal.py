@@ -104,6 +104,7 @@ class Vault:
         if not len(unseen):
             return None
         counts_from = max(counts_from, day_of(unseen[0]))
+        counted = sealed.shape[1] - position_of(sealed, counts_from)
         content = sealed_file.to_bytes(sealed)
         digest = hashlib.sha256(content).hexdigest()
         prints = fingerprint.to_bytes(fingerprint.fingerprints(sealed))
@@ -117,6 +118,7 @@ class Vault:
             counts_from=counts_from,
             last=day_of(sealed.sessions[-1]),
             bars=sealed.shape[1],
+            counted_bars=counted,
             sha256=digest,
             prints_sha256=hashlib.sha256(prints).hexdigest(),
         )

@@ -25,8 +25,8 @@ class Seal:
     counts_from : date
         First session that no search has ever seen; later than `boundary` only where this data set
         overlaps one that was sealed at another date.
-    bars : int
-        Number of sealed bars.
+    bars, counted_bars : int
+        Number of sealed bars, and of those from `counts_from` on.
     sha256, prints_sha256 : str
         Hash of the sealed file, and of the fingerprints beside it.
     """
@@ -40,6 +40,7 @@ class Seal:
     counts_from: date
     last: date
     bars: int
+    counted_bars: int
     sha256: str
     prints_sha256: str
 
@@ -138,8 +139,8 @@ def seen(page: Page, seal: Seal, family: str) -> str | None:
             continue  # what came after the family's own opening spoils nothing
         if _overlaps(record, seal, by_id):
             return (
-                f"already seen by {record.body['why']} at {record.body['when']} "
-                f"({record.body['who']}): sealed bars that were looked at prove nothing"
+                f"already seen by {record.body['who']} at {record.body['when']} "
+                f"({record.body['why']}): sealed bars that were looked at prove nothing"
             )
     return None
 

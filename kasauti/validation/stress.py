@@ -98,6 +98,11 @@ def replay(
     windows : sequence of CrashWindow
     touching : date, optional
         Only windows that end at or after this day.
+
+    Notes
+    -----
+    A window is covered where a symbol has all of it, and traded opens on most of its bars: where
+    nothing can fill, nothing can be lost, and that would prove nothing.
     """
     losses, untested = [], []
     for window in windows:
@@ -138,17 +143,18 @@ def largest_share(bars: Bars, result: Result, row: int) -> float:
     return float(np.max(np.nan_to_num(shares, nan=np.inf), initial=0.0))
 
 
-def held_shares(bars: Bars, result: Result, row: int) -> Floats:
+def held_shares(bars: Bars, result: Result, row: int, *, delisting_too: bool = False) -> Floats:
     """Return the shares held over each close, shape (T,), never negative.
 
-    A position that ends because its symbol does counts as held on that last bar.
+    With `delisting_too` a position that ends because its symbol does counts as held on that last
+    bar: nobody knew on it that no other would follow.
     """
     held = np.zeros(bars.shape[1])
     symbol = bars.symbols[row]
     place = {value: position for position, value in enumerate(bars.times.tolist())}
     for trade in result.trades:
         if trade.symbol == symbol:
-            stop = place[trade.exit_time] + (trade.reason == "delisted")
+            stop = place[trade.exit_time] + (delisting_too and trade.reason == "delisted")
             held[place[trade.entry_time] : stop] = trade.quantity
     for position in result.open:
         if position.symbol == symbol:
@@ -162,6 +168,11 @@ def stress(bars: Bars, result: Result) -> Stress:
     return Stress(losses, overnight_gap(bars, result), untested)
 
 
+def position_on(bars: Bars, day: date) -> int:
+    """Return the position of the first bar of the session `day` or after it."""
+    return int(np.searchsorted(bars.sessions, np.datetime64(day)))
+
+
 def describe(loss: Loss, side: Side) -> str:
     """Return a scenario in words for a trader."""
     if loss.scenario == "overnight gap":
@@ -172,12 +183,14 @@ def describe(loss: Loss, side: Side) -> str:
 
 
 def _covers(bars: Bars, row: int, window: CrashWindow) -> bool:
+    """Whether the symbol has the whole window and could be traded on most of its bars."""
     known = bars.sessions[np.isfinite(bars.close[row])]
-    return bool(
-        len(known)
-        and known[0] <= np.datetime64(window.start)
-        and known[-1] >= np.datetime64(window.end)
-    )
+    first, last = np.datetime64(window.start), np.datetime64(window.end)
+    if not len(known) or known[0] > first or known[-1] < last:
+        return False
+    inside = (bars.sessions >= first) & (bars.sessions <= last)
+    opens = np.isfinite(bars.open[row, inside])
+    return bool(opens.mean() > 0.5) if len(opens) else False
 
 
 def _loss_in(bars: Bars, equity: Floats, window: CrashWindow) -> float:

@@ -216,7 +216,7 @@ def _search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
-            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed)
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_ei_candidates=10)
         )
         study.enqueue_trial({d.name: d.values.index(d.current) for d in turnable})
         study.optimize(objective, n_trials=trials, n_jobs=1)

@@ -1,6 +1,7 @@
 import logging
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -29,6 +30,9 @@ def message() -> Message:
         run_id="abc123",
         run_url="http://127.0.0.1:3000/runs/abc123",
     )
+
+
+Door = Callable[[str], Slack]
 
 
 def by_token(url: str) -> Slack:
@@ -85,7 +89,7 @@ def test_the_webhook_goes_first_where_both_are_set(message: Message) -> None:
 
 
 @pytest.mark.parametrize("door", [by_token, by_webhook], ids=["token", "webhook"])
-def test_429_waits_as_long_as_asked_and_sends_again(door, message: Message) -> None:  # type: ignore[no-untyped-def]
+def test_429_waits_as_long_as_asked_and_sends_again(door: Door, message: Message) -> None:
     limited = Answer(429, '{"ok": false, "error": "ratelimited"}', {"Retry-After": "1"})
     accepted = OK_JSON if door is by_token else OK_WEBHOOK
     with StandIn(limited, accepted).running() as server:
@@ -146,8 +150,11 @@ def test_a_bad_answer_to_a_webhook_is_a_failed_delivery(answer: Answer, message:
 
 
 @pytest.mark.parametrize("door", [by_token, by_webhook], ids=["token", "webhook"])
-def test_no_connection_is_tried_again_then_told_and_no_secret_is_logged(  # type: ignore[no-untyped-def]
-    door, message: Message, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+def test_no_connection_is_tried_again_then_told_and_no_secret_is_logged(
+    door: Door,
+    message: Message,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def read_bars(folder: Path, symbols: tuple[str, ...], *, intraday: bool = False)
         frames.append(frame.set_index("time")[["open", "high", "low", "close", "volume"]])
     panel = pd.concat(frames, axis=1, keys=symbols, sort=True)
     unit = "datetime64[s]" if intraday else "datetime64[D]"
-    fields = {
+    fields: dict[str, Any] = {
         name: np.stack([panel[symbol][name].to_numpy(np.float64) for symbol in symbols])
         for name in ("open", "high", "low", "close", "volume")
     }

@@ -1,9 +1,8 @@
-"""One call of every registered function, and what an independent source says that it should give."""
+"""One call of every registered function, and the value that an independent source gives it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import talib
 
@@ -117,8 +116,3 @@ CLOSE: dict[str, Oracle] = {
     "rank(close, 50)": lambda b: _pandas_rank(b["close"], 50),
     "rank(close, 2)": lambda b: _pandas_rank(b["close"], 2),
 }
-
-
-def without(values: Any, hole: Any) -> Any:
-    """Return `values` with NaN where `hole` is true."""
-    return np.where(hole, np.nan, values)

@@ -15,6 +15,7 @@ from kasauti.genome.parser import parse_expression
 from kasauti.market.bars import Bars
 from tests.features.examples import CALLS
 
+TRIALS = ["truncation", "future noise", "future missing", "future times ten"]
 NESTED = (
     "sma(rsi(close, 14), 5) > 50 and not adx(14) < 20",
     "crosses_below(ema(close, 12), bbands_lower(ema(close, 3), 20, 2)) or hammer()",
@@ -99,8 +100,7 @@ def test_planted_leaks_are_found(name: str, gappy: Bars) -> None:
 
 def test_a_leak_says_where_and_under_what(stocks: Bars) -> None:
     leaks = find_leaks(LEAKS["tomorrow's close"], stocks, [100])
-    trials = ("truncation", "future noise", "future missing", "future times ten")
-    assert leaks == [Leak(100, 99, what) for what in trials]
+    assert leaks == [Leak(100, 99, what) for what in TRIALS]
 
 
 def test_a_difference_in_the_last_bit_is_a_leak(stocks: Bars) -> None:
@@ -117,8 +117,12 @@ def test_volume_and_market_series_are_perturbed_too(nifty: Bars) -> None:
     def peek(values: Any) -> Any:
         return np.append(values[..., 1:], values[..., -1:], axis=-1)
 
-    assert find_leaks(lambda bars: peek(bars.volume), nifty, [3000])
-    assert find_leaks(lambda bars: peek(bars.series["vix"]), nifty, [5000])
+    for function in (
+        lambda bars: peek(bars.volume),
+        lambda bars: peek(bars.series["vix"]),
+        lambda bars: peek(bars.open + bars.high + bars.low + bars.close),
+    ):
+        assert [leak.what for leak in find_leaks(function, nifty, [5000])] == TRIALS
 
 
 def test_cuts_lie_at_random_and_around_the_largest_moves(stocks: Bars) -> None:

@@ -22,8 +22,11 @@ def _bars(close: list[list[float]], **series: list[float]) -> Bars:
         "nse",
         symbols,
         times,
-        *[values] * 4,
-        np.full(values.shape, NAN),
+        open=values,
+        high=values,
+        low=values,
+        close=values,
+        volume=np.full(values.shape, NAN),
         series={name: np.array(x, dtype=float) for name, x in series.items()},
     )
 
@@ -51,6 +54,7 @@ ONE = _bars([[1.0, 2.0, 3.0, NAN, 4.0]], index=[5.0, NAN, 7.0, 8.0, 9.0])
         ("close < 2 or close > 3", [1, 0, 0, 0, 1]),
         ("close / (close - close) > 0", [0] * 5),
         ("crosses_above(close, 2)", [0, 0, 1, 0, 0]),
+        ("crosses_below(-close, -2)", [0, 0, 1, 0, 0]),
     ],
 )
 def test_meaning(text: str, expected: list[float]) -> None:

@@ -1,5 +1,7 @@
 """Indicators by hand, and the NaN rule: a function sees only the bars on which it is defined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from kasauti.market.bars import FIELDS, Bars
 from tests.features.examples import CALLS
 
 NAN = np.nan
+RISING = np.array([2.0, 4.0, 6.0])
 CROSSINGS = {"crosses_above", "crosses_below"}
 
 
@@ -42,12 +45,12 @@ CROSSINGS = {"crosses_above", "crosses_below"}
             id="obv",
         ),
         pytest.param(
-            ta.vwap(*np.array([[2.0, 4, 6]] * 3), np.array([1.0, 3, 1]), 2),
+            ta.vwap(RISING, RISING, RISING, np.array([1.0, 3, 1]), 2),
             [NAN, 3.5, 4.5],
             id="vwap",
         ),
         pytest.param(
-            ta.vwap(*np.array([[2.0, 4, 6]] * 3), np.array([0.0, 0, 1]), 2),
+            ta.vwap(RISING, RISING, RISING, np.array([0.0, 0, 1]), 2),
             [NAN, NAN, 6],
             id="vwap without volume",
         ),
@@ -110,11 +113,14 @@ def test_missing_bars_are_left_out_of_every_function(name: str, gappy: Bars) -> 
     for row, symbol in enumerate(gappy.symbols):
         defined = ~np.isnan([getattr(gappy, field)[row] for field in used]).any(axis=0)
         one = gappy.select((symbol,))
-        kept = Bars(
-            one.market,
-            one.symbols,
-            one.times[defined],
-            *(getattr(one, field)[:, defined] for field in FIELDS),
+        kept = replace(
+            one,
+            times=one.times[defined],
+            open=one.open[:, defined],
+            high=one.high[:, defined],
+            low=one.low[:, defined],
+            close=one.close[:, defined],
+            volume=one.volume[:, defined],
         )
         alone = Features(kept).evaluate(parse_expression(text))
         np.testing.assert_array_equal(values[row, defined], alone[0])

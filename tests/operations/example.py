@@ -75,7 +75,7 @@ def example(length: int = 3000, trades: int = 60, approved: bool = False) -> Rep
             "walk-forward",
             False,
             "The joined Sharpe ratio outside the training windows is below zero.",
-            {"joined Sharpe": -0.12, "in-sample Sharpe": 0.81, "windows": 6},
+            {"joined_sharpe": -0.12, "trained_sharpe": 0.81, "windows": [2008, 2009, 2010]},
         ),
         GateRow("sealed range", None, "Not opened: an earlier gate failed.", {}),
     )
@@ -154,10 +154,10 @@ def example(length: int = 3000, trades: int = 60, approved: bool = False) -> Rep
                 "charges": 134_567.8,
             },
             regimes=(
-                RegimeScore("bull", 640, 0.0042),
+                RegimeScore("bull", 640, 0.00042),
                 RegimeScore("bear", 0, float("nan")),
-                RegimeScore("sideways", 531, -0.0011),
-                RegimeScore("volatile", 13, 0.02),
+                RegimeScore("sideways", 531, -0.00011),
+                RegimeScore("volatile", 13, 0.002),
             ),
             trades=tuple(trade(n) for n in range(trades)),
         ),

@@ -38,3 +38,31 @@ def make_bars(
         np.array(closes),
         np.array(volumes),
     ).between(0, sessions)
+
+
+def plant_edge(sessions: int = 5000, strength: float = 0.4, seed: int = 5) -> Bars:
+    """Return one symbol whose days tend to be undone by the next: an edge that the language names.
+
+    The close-to-close return is ``-strength`` times the one before plus noise of 1 % a day; each
+    bar opens on the close before it, so the reversal can be bought.
+    """
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0.0, 0.01, sessions)
+    returns = np.empty(sessions)
+    before = 0.0
+    for day in range(sessions):
+        before = returns[day] = noise[day] - strength * before
+    close = 100 * np.exp(np.cumsum(returns))
+    opened = np.concatenate([[100.0], close[:-1]]) * (1 + rng.normal(0, 1e-4, sessions))
+    wick = 1 + np.abs(rng.normal(0, 0.002, (2, sessions)))
+    days = np.busday_offset(np.datetime64("1999-01-04"), np.arange(sessions), roll="forward")
+    return Bars(
+        "sample",
+        ("PLANTED",),
+        days,
+        opened[None],
+        (np.maximum(opened, close) * wick[0])[None],
+        (np.minimum(opened, close) / wick[1])[None],
+        close[None],
+        np.full((1, sessions), 1e7),
+    )

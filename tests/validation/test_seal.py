@@ -95,6 +95,7 @@ def test_the_earliest_of_two_boundaries_holds_for_a_joint_panel(vault: Vault) ->
     assert admitted.forward is None  # BBB is sealed until the last bar
     # BBB was searched until bar 799, so only what lies after it can test anything.
     assert np.datetime64(admitted.seal.counts_from) == both.times[800]
+    assert (admitted.seal.bars, admitted.seal.counted_bars) == (600, 200)
 
 
 def test_nothing_is_sealed_that_was_searched_before(vault: Vault) -> None:
@@ -226,9 +227,9 @@ def test_a_look_at_sealed_bars_spoils_the_family(
             symbols=("AAA",),
             first=first,
             last=last,
-            who="anna",
+            who="kasauti backtest",
             when=NOW,
-            why="kasauti backtest",
+            why="all bars",
         )
     assert len(vault.records.find("look")) == 1
     reason = vault.seen_by(admitted.seal, "f1")

@@ -1,4 +1,4 @@
-"""The paper broker: order book, cash and holdings over a price feed; it knows nothing of the ledger.
+"""The paper broker: it takes orders and matches them on a price feed, apart from the ledger.
 
 Its state is its own append-only table in the ledger's database, written before it answers, so it
 survives any crash of ours the way a real broker does, and is reconciled against like one.
@@ -7,13 +7,9 @@ survives any crash of ours the way a real broker does, and is reconciled against
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from functools import cache
-from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.engine import Connection
 
@@ -21,167 +17,26 @@ from kasauti.errors import LedgerError
 from kasauti.execution import schema
 from kasauti.execution.brokers.base import Answer, BrokerOrder, BrokerPosition, Reply
 from kasauti.execution.brokers.matching import Touch, execution_price
-from kasauti.execution.model import Fill, Money, Order, OrderSide
+from kasauti.execution.brokers.paper_book import (
+    Bought,
+    Ended,
+    Filled,
+    Funded,
+    PaperBook,
+    PaperEvent,
+    Placed,
+    Ticked,
+    Triggered,
+    adapter,
+)
+from kasauti.execution.model import Fill, Order, OrderSide
 from kasauti.execution.orders import OrderState
 from kasauti.market.markets import Market
 
 ZERO = Decimal(0)
+_TABLE = schema.broker_events
 HALF_SPREAD = Decimal("0.0005")  # 5 bp, as the engine assumes
 PARTICIPATION = Decimal("0.10")  # of a bar's volume, where the volume is known
-
-
-@dataclass(frozen=True)
-class Funded:
-    """Cash paid in."""
-
-    cash: Money
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An order was received; a rejected one stays in the book like any other."""
-
-    order: Order
-    broker_id: str
-    at: datetime
-    rejected: str = ""
-
-
-@dataclass(frozen=True)
-class Triggered:
-    """A stop order became a limit order."""
-
-    tag: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The rest of an order was cancelled or lapsed."""
-
-    tag: str
-    state: OrderState
-    text: str
-
-
-@dataclass(frozen=True)
-class Filled:
-    """An execution."""
-
-    fill: Fill
-
-
-@dataclass(frozen=True)
-class Ticked:
-    """Prices of one moment; volumes, where given, are what a session's orders may share in."""
-
-    day: date
-    prices: dict[str, Money]
-    volumes: dict[str, Money]
-
-
-PaperEvent = Funded | Placed | Triggered | Ended | Filled | Ticked
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in PaperEvent.__args__}
-_TABLE = schema.broker_events
-
-
-@cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_KINDS[kind])
-
-
-@dataclass(frozen=True)
-class _Bought:
-    """Shares bought in this session: what an exit today turns from delivery into intraday."""
-
-    quantity: int = 0
-    value: Decimal = ZERO
-    charges: Decimal = ZERO
-
-
-class _Book:
-    """The fold of the paper broker's events."""
-
-    def __init__(self) -> None:
-        self.seq = 0
-        self.cash = ZERO
-        self.day: date | None = None
-        self.orders: dict[str, BrokerOrder] = {}
-        self.resting: dict[str, None] = {}
-        self.value: dict[str, Decimal] = {}
-        self.charged: dict[str, Decimal] = {}
-        self.trades: list[Fill] = []
-        self.held: dict[str, int] = {}
-        self.bought: dict[str, _Bought] = {}
-        self.prices: dict[str, Decimal] = {}
-        self.volumes: dict[str, Decimal] = {}
-
-    def apply(self, event: PaperEvent) -> None:
-        match event:
-            case Funded():
-                self.cash += event.cash
-            case Placed():
-                state = _resting_state(event.order) if not event.rejected else OrderState.REJECTED
-                tag = event.order.tag
-                self.orders[tag] = BrokerOrder(
-                    event.broker_id, event.order, state, 0, False, event.rejected, event.at
-                )
-                if not event.rejected:
-                    self.resting[tag] = None
-            case Triggered():
-                row = self.orders[event.tag]
-                self.orders[event.tag] = replace(row, triggered=True, state=OrderState.OPEN)
-            case Ended():
-                row = self.orders[event.tag]
-                self.orders[event.tag] = replace(row, state=event.state, text=event.text)
-                self.resting.pop(event.tag, None)
-            case Filled():
-                self._fill(event.fill)
-            case Ticked():
-                if event.day != self.day:
-                    self.day, self.bought, self.prices, self.volumes = event.day, {}, {}, {}
-                self.prices.update(event.prices)
-                self.volumes.update(event.volumes)
-
-    def _fill(self, fill: Fill) -> None:
-        row = self.orders[fill.tag]
-        filled = row.filled + fill.quantity
-        whole = filled >= row.order.quantity
-        state = OrderState.FILLED if whole else OrderState.PARTIALLY_FILLED
-        self.orders[fill.tag] = replace(row, filled=filled, state=state)
-        if whole:
-            self.resting.pop(fill.tag, None)
-        value = fill.quantity * fill.price
-        self.trades.append(fill)
-        self.value[fill.tag] = self.value.get(fill.tag, ZERO) + value
-        self.charged[fill.tag] = self.charged.get(fill.tag, ZERO) + fill.charges
-        self.cash -= fill.side.sign * value + fill.charges
-        self.held[fill.symbol] = self.held.get(fill.symbol, 0) + fill.side.sign * fill.quantity
-        if fill.symbol in self.volumes:
-            self.volumes[fill.symbol] -= fill.quantity
-        before = self.bought.get(fill.symbol, _Bought())
-        if fill.side is OrderSide.BUY:
-            self.bought[fill.symbol] = _Bought(
-                before.quantity + fill.quantity,
-                before.value + value,
-                before.charges + fill.charges,
-            )
-        elif before.quantity:
-            left = Decimal(max(before.quantity - fill.quantity, 0)) / before.quantity
-            self.bought[fill.symbol] = _Bought(
-                max(before.quantity - fill.quantity, 0), before.value * left, before.charges * left
-            )
-
-    def blocked(self) -> Decimal:
-        """Return the cash that resting purchases may still need."""
-        rows = [self.orders[tag] for tag in self.resting]
-        return sum(
-            (
-                (row.order.quantity - row.filled) * row.order.limit_price
-                for row in rows
-                if row.order.side is OrderSide.BUY
-            ),
-            ZERO,
-        )
 
 
 class PaperBroker:
@@ -216,7 +71,7 @@ class PaperBroker:
         self._market = market
         self._half_spread = half_spread
         self._participation = participation
-        self._book = _Book()
+        self._book = PaperBook()
         with self._writing() as connection:
             if self._book.seq == 0:
                 self._write(connection, [Funded(cash)], unique="funded")
@@ -237,12 +92,12 @@ class PaperBroker:
 
     def cancel(self, tag: str, at: datetime) -> Reply:
         """Cancel the rest of an order; one that has ended is refused."""
-        del at
         with self._writing() as connection:
             row = self._book.orders.get(tag)
             if row is None or tag not in self._book.resting:
                 return Reply(Answer.REJECTED, text=f"order {tag} is not resting")
-            self._write(connection, [Ended(tag, OrderState.CANCELLED, "cancelled on request")])
+            ended = Ended(tag, OrderState.CANCELLED, "cancelled on request", at)
+            self._write(connection, [ended])
         return Reply(Answer.ACCEPTED, row.broker_id)
 
     def orders(self) -> Sequence[BrokerOrder]:
@@ -257,7 +112,7 @@ class PaperBroker:
         """Return the holdings; shares bought in this session are not settled yet."""
         bought = self._book.bought
         return [
-            BrokerPosition(symbol, held, held - bought.get(symbol, _Bought()).quantity)
+            BrokerPosition(symbol, held, held - bought.get(symbol, Bought()).quantity)
             for symbol, held in self._book.held.items()
             if held
         ]
@@ -265,12 +120,6 @@ class PaperBroker:
     def funds(self) -> Decimal:
         """Return the cash that resting purchases do not block."""
         return self._book.cash - self._book.blocked()
-
-    def has_seen(self, moment: str) -> bool:
-        """Whether the feed's `moment` is in the book."""
-        with self._engine.connect() as connection:
-            query = select(_TABLE.c.seq).where(_TABLE.c.unique_key == f"tick:{moment}")
-            return connection.execute(query).one_or_none() is not None
 
     def feed(
         self,
@@ -294,7 +143,7 @@ class PaperBroker:
         jumped : bool
             The open: prices come without passing those in between.
         """
-        if self.has_seen(moment):
+        if has_seen(self._engine, moment):
             return
         shares = {
             symbol: (volume * self._participation).to_integral_value("ROUND_FLOOR")
@@ -310,7 +159,7 @@ class PaperBroker:
         """Let every resting order lapse: orders are DAY."""
         with self._writing() as connection:
             lapsed = [
-                Ended(tag, OrderState.LAPSED, f"DAY order, {at.date()} is over")
+                Ended(tag, OrderState.LAPSED, f"DAY order, {at.date()} is over", at)
                 for tag in self._book.resting
             ]
             self._write(connection, lapsed)
@@ -358,7 +207,7 @@ class PaperBroker:
         if order.side is OrderSide.SELL:
             wanted = min(wanted, self._book.held.get(order.symbol, 0))
             if wanted == 0:
-                ended = Ended(tag, OrderState.CANCELLED, "no shares left to sell")
+                ended = Ended(tag, OrderState.CANCELLED, "no shares left to sell", at)
                 self._write(connection, [ended])
                 return
         quantity = int(min(Decimal(wanted), self._book.volumes.get(order.symbol, Decimal(wanted))))
@@ -383,7 +232,7 @@ class PaperBroker:
         """
         schedule, day = self._market.charges, at.date()
         is_buy = order.side is OrderSide.BUY
-        bought = self._book.bought.get(order.symbol, _Bought())
+        bought = self._book.bought.get(order.symbol, Bought())
         is_delivery = is_buy or bought.quantity == 0
         value = self._book.value.get(order.tag, ZERO) + quantity * price
         total = schedule.charge(day, is_buy, is_delivery, value).total
@@ -401,13 +250,13 @@ class PaperBroker:
                 self._catch_up(connection)
                 yield connection
         except BaseException:
-            self._book = _Book()
+            self._book = PaperBook()
             raise
 
     def _catch_up(self, connection: Connection) -> None:
         query = select(_TABLE).where(_TABLE.c.seq > self._book.seq).order_by(_TABLE.c.seq)
         for row in connection.execute(query):
-            self._book.apply(_adapter(row.kind).validate_json(row.payload))
+            self._book.apply(adapter(row.kind).validate_json(row.payload))
             self._book.seq = row.seq
 
     def _write(
@@ -415,7 +264,7 @@ class PaperBroker:
     ) -> None:
         for event in events:
             kind = type(event).__name__
-            plain = _adapter(kind).dump_python(event, mode="json")
+            plain = adapter(kind).dump_python(event, mode="json")
             payload = json.dumps(plain, sort_keys=True, separators=(",", ":"))
             seq = connection.execute(select(func.coalesce(func.max(_TABLE.c.seq), 0))).scalar_one()
             if seq != self._book.seq:
@@ -427,5 +276,8 @@ class PaperBroker:
             self._book.seq = seq + 1
 
 
-def _resting_state(order: Order) -> OrderState:
-    return OrderState.OPEN if order.trigger_price is None else OrderState.TRIGGER_PENDING
+def has_seen(engine: Engine, moment: str) -> bool:
+    """Whether the feed's `moment` is in the paper account of the database."""
+    with engine.connect() as connection:
+        query = select(_TABLE.c.seq).where(_TABLE.c.unique_key == f"tick:{moment}")
+        return connection.execute(query).one_or_none() is not None

@@ -71,7 +71,7 @@ def risk(given: GateInput) -> tuple[bool, dict[str, str]]:
     )
     total = distance * intent.quantity + charges
     figures = {"risk": f"{total:.2f}", "allowed": str(allowed), "charges": f"{charges:.2f}"}
-    return distance > 0 and 0 < stop and total <= allowed, figures
+    return distance > 0 and stop > 0 and total <= allowed, figures
 
 
 AMOUNTS = (

@@ -38,7 +38,7 @@ def session(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K25: the market is open, the intent's window too, and not past the intraday square-off."""
     today, intent = need(given.session, "session"), given.intent
     is_open = today.open <= given.now < (today.auction or today.close)
-    in_window = intent.valid_from <= given.now <= intent.valid_until
+    in_window = intent.valid_from <= given.now < intent.valid_until
     figures = {
         "open": today.open.isoformat(),
         "close": (today.auction or today.close).isoformat(),

@@ -41,7 +41,11 @@ def trades_a_day(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K35: new trades of this session, under limits that were sealed for it."""
     used, limits = need(given.usage, "usage").entries_today, need(given.limits, "limits")
     sealed = given.limits_day == given.now.date()
-    figures = {"today": str(used), "most": str(limits.trades_a_day), "sealed": str(given.limits_day)}
+    figures = {
+        "today": str(used),
+        "most": str(limits.trades_a_day),
+        "sealed": str(given.limits_day),
+    }
     return sealed and used < limits.trades_a_day, figures
 
 

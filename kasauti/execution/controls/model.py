@@ -140,14 +140,10 @@ class Control:
         return Decision(self.id, self.code, passed is True, binding, figures)
 
 
-class MissingInput(KasautiError):
-    """A control was not told what it judges by."""
-
-
 def need(value: T | None, name: str) -> T:
     """Return `value`, which must be there."""
     if value is None:
-        raise MissingInput(f"{name} is not known")
+        raise KasautiError(f"{name} is not known")
     return value
 
 
@@ -155,5 +151,5 @@ def number(value: Decimal | None, name: str) -> Decimal:
     """Return `value`, which must be there and be a number."""
     known = need(value, name)
     if not known.is_finite():
-        raise MissingInput(f"{name} is {known}")
+        raise KasautiError(f"{name} is {known}")
     return known

@@ -10,9 +10,9 @@ def order_type(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K05: LIMIT or STOPLOSS_LIMIT, and an entry is a plain limit."""
     kind = given.intent.order_type
     allowed = kind in (OrderType.LIMIT, OrderType.STOPLOSS_LIMIT)
-    return allowed and (
-        given.intent.purpose is not Purpose.ENTRY or kind is OrderType.LIMIT
-    ), {"type": kind.value}
+    return allowed and (given.intent.purpose is not Purpose.ENTRY or kind is OrderType.LIMIT), {
+        "type": kind.value
+    }
 
 
 def instrument(given: GateInput) -> tuple[bool, dict[str, str]]:

@@ -1,0 +1,24 @@
+"""What is made for people: the report."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.execution import BOOK
+from assets.present import result
+from assets.validation import VERDICTS
+from kasauti.operations.collect import make_report
+from resources.project import Project
+
+REPORT = dg.AssetKey(["operations", "report"])
+
+
+@dg.asset(
+    key=REPORT, deps=[VERDICTS, *BOOK], kinds={"html"}, code_version="1", group_name="operations"
+)
+def report(project: Project) -> dg.MaterializeResult[Any]:
+    """One HTML file: what was tried, what survived, why the rest died, what was traded."""
+    made = make_report(project.desk(), project.now())
+    return result(
+        made.version, {"file": dg.MetadataValue.path(made.path), "headline": made.headline}
+    )

@@ -1,0 +1,31 @@
+"""Today's signals as an asset: what the permitted strategies want at the next open."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.market import FORWARD
+from assets.present import result, table
+from assets.validation import APPROVALS
+from kasauti.operations.tables import signals_frame
+from resources.project import Project
+
+SIGNALS = dg.AssetKey(["signals", "daily"])
+
+
+@dg.asset(key=SIGNALS, deps=[FORWARD, APPROVALS], code_version="1", group_name="signals")
+def daily_signals(project: Project) -> dg.MaterializeResult[Any]:
+    """Entries and exits decided on the last closed bar, with size, limit and protection."""
+    desk = project.desk()
+    signals = desk.signals()
+    frame = signals_frame(signals)
+    version = project.workspace().lake.write("signals/daily", frame.assign(decided=str(desk.now())))
+    return result(
+        version,
+        {
+            "day": str(desk.now().date()),
+            "orders": len(desk.intents(signals)),
+            "signals": table(frame.to_dict("records")),
+        },
+        frame,
+    )

@@ -1,0 +1,102 @@
+"""Compiles every kernel once, so that no later command waits for numba; nothing is backtested."""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from kasauti.backtest.account import Dialect
+from kasauti.backtest.engine import Backtester
+from kasauti.backtest.second_opinion import compare
+from kasauti.features.indicators import compile_kernels as compile_features
+from kasauti.genome.files import genome_from_genes
+from kasauti.genome.model import Genome
+from kasauti.market import charges
+from kasauti.market.bars import Bars
+
+PACKAGE = Path(__file__).resolve().parent.parent
+AREAS = ("market", "features", "backtest")
+"""Packages that hold kernels."""
+
+
+def compile_kernels() -> dict[str, float]:
+    """Compile what is not yet in numba's disk cache, vectorbt's simulator included.
+
+    Kernels older than the newest source of their packages are compiled anew: numba looks only at
+    the file of a kernel, not at the kernels of other files that it has built in.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds that each part took.
+    """
+    drop_stale_kernels()
+    bars, genomes = _bars(), _genomes()
+    parts: dict[str, Callable[[], object]] = {
+        "features": compile_features,
+        "charges": _charges,
+        "backtest": lambda: _backtest(bars, genomes),
+        "vectorbt": lambda: compare(genomes, bars),
+    }
+    seconds = {}
+    for name, compile_part in parts.items():
+        before = perf_counter()
+        compile_part()
+        seconds[name] = perf_counter() - before
+    return seconds
+
+
+def drop_stale_kernels() -> int:
+    """Delete this project's cached kernels that are older than any source they may rest on.
+
+    Returns
+    -------
+    int
+        Number of files deleted.
+    """
+    folders = [PACKAGE / area for area in AREAS]
+    newest = max(source.stat().st_mtime for folder in folders for source in folder.glob("*.py"))
+    stale = [
+        cached
+        for folder in folders
+        for cached in (folder / "__pycache__").glob("*.nb[ic]")
+        if cached.stat().st_mtime < newest
+    ]
+    for cached in stale:
+        cached.unlink(missing_ok=True)
+    return len(stale)
+
+
+def _charges() -> None:
+    row = charges.NSE_CHARGES.rates(np.array(["2025-01-01"], dtype="datetime64[D]"))[0]
+    charges.leg_charges(row, True, True, 1000.0)
+    charges.variable_buy_rate(row, True)
+
+
+def _backtest(bars: Bars, genomes: list[Genome]) -> None:
+    for dialect in Dialect:
+        tester = Backtester(bars, dialect=dialect)
+        tester.score_all(genomes)
+        tester.run(genomes[0])
+
+
+def _bars() -> Bars:
+    """Return two symbols of 120 days that rise and fall often enough to trade."""
+    days = np.datetime64("2025-01-01") + np.arange(120)
+    wave = 100.0 + 10.0 * np.sin(np.arange(120) / 4.0 + np.array([[0.0], [1.0]]))
+    volume = np.full(wave.shape, 1e6)
+    return Bars("nse", ("A", "B"), days, wave, wave + 1.0, wave - 1.0, wave + 0.5, volume)
+
+
+def _genomes() -> list[Genome]:
+    genes = {
+        "entry": "close > sma(close, 5)",
+        "exit": "close < sma(close, 5)",
+        "side": "long",
+        "stop": {"atr": 2.0},
+        "regimes": ["bull", "bear", "sideways", "volatile"],
+        "risk": 0.01,
+    }
+    trailing = {"stop": {"fraction": 0.05}, "trail": {"fraction": 0.04}, "target": {"atr": 3.0}}
+    return [genome_from_genes(genes), genome_from_genes({**genes, **trailing})]

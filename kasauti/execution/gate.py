@@ -1,0 +1,235 @@
+"""The only way to a broker: every control's word, the record, the latch once more, then the send.
+
+The broker handle is private to the gate. Nothing else in the project calls a broker's `place`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeVar
+
+from kasauti.errors import LeaseError
+from kasauti.execution.approvals import Permits
+from kasauti.execution.brokers.base import Answer, Broker, BrokerOrder, BrokerPosition
+from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
+from kasauti.execution.controls.model import FAULTS, need
+from kasauti.execution.events import Decision, GateDecided, OrderMoved
+from kasauti.execution.latch import Latch
+from kasauti.execution.lease import Lease
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Fill, Intent, Purpose
+from kasauti.execution.orders import OrderEvent
+from kasauti.execution.references import References, last_completed
+from kasauti.execution.usage import usage
+from kasauti.market.calendar import Calendar
+from kasauti.market.markets import Market
+
+T = TypeVar("T")
+
+_ANSWERS = {
+    Answer.ACCEPTED: OrderEvent.ACKNOWLEDGE,
+    Answer.REJECTED: OrderEvent.REJECT,
+    Answer.LOST: OrderEvent.LOSE,
+}
+
+
+class Passage(StrEnum):
+    """What the gate did with an intent."""
+
+    SENT = "sent"
+    DENIED = "denied"
+    DELAYED = "delayed"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The gate's decision on one intent and every control's word."""
+
+    passage: Passage
+    code: str
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the broker says happened; read-only."""
+
+    orders: Sequence[BrokerOrder]
+    trades: Sequence[Fill]
+    positions: Sequence[BrokerPosition]
+    absence_is_proof: bool
+
+
+class Gate:
+    """The controls around one broker.
+
+    Parameters
+    ----------
+    broker : Broker
+        Not reachable from outside afterwards.
+    ledger, lease, latch, calendar, market, references, permits
+        Where the controls' input comes from.
+    controls : sequence of Control
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        ledger: Ledger,
+        lease: Lease,
+        latch: Latch,
+        calendar: Calendar,
+        market: Market,
+        references: References,
+        permits: Permits,
+        controls: Sequence[Control] = CONTROLS,
+    ) -> None:
+        self.__broker = broker
+        self._ledger = ledger
+        self._lease = lease
+        self._latch = latch
+        self._calendar = calendar
+        self._market = market
+        self._references = references
+        self._permits = permits
+        self._controls = tuple(controls)
+
+    def release(self, intent: Intent, now: datetime, comparison: Comparison | None) -> Ruling:
+        """Judge a committed intent and, if every binding control is content, send it.
+
+        Raises
+        ------
+        LeaseError
+            If another desk has raised the epoch: nothing was sent.
+        LedgerError
+            If the decision cannot be written: nothing was sent.
+        """
+        given = self.look(intent, now, comparison)
+        ruling = judge(self._controls, given)
+        if ruling.passage is Passage.DELAYED:
+            return ruling
+        allowed = ruling.passage is Passage.SENT
+        sealed = "" if given.limits is None else given.limits.hash
+        decided = GateDecided(intent.key, allowed, ruling.code, ruling.decisions, sealed)
+        if allowed:
+            view = self._ledger.book().order(intent.key)
+            attempt = 0 if view is None else view.never_arrived
+            self._ledger.append_new(
+                decided, at=now, epoch=self._lease.epoch, unique=f"send:{intent.tag}:{attempt}"
+            )
+            self._send(intent, now)
+        else:
+            alert = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
+            self._ledger.append(decided, at=now, epoch=self._lease.epoch, alert=alert)
+        return ruling
+
+    def cancel(self, tag: str, now: datetime) -> None:
+        """Ask the broker to cancel the rest of an order; a refusal shows when reconciling.
+
+        Raises
+        ------
+        LeaseError
+            If the lease is lost.
+        """
+        if not self._lease.is_held:
+            raise LeaseError("the lease is lost: nothing was cancelled")
+        reply = self.__broker.cancel(tag, now)
+        if reply.answer is Answer.ACCEPTED:
+            moved = OrderMoved(tag, OrderEvent.CANCEL, text="CANCELLED", at=now)
+            self._ledger.append(moved, at=now, epoch=self._lease.epoch)
+
+    def snapshot(self) -> Snapshot:
+        """Return what the broker knows."""
+        broker = self.__broker
+        return Snapshot(
+            broker.orders(), broker.trades(), broker.positions(), broker.absence_is_proof
+        )
+
+    def look(self, intent: Intent, now: datetime, comparison: Comparison | None) -> GateInput:
+        """Gather what the controls judge by; what cannot be learnt is None and says why."""
+        faults: dict[str, str] = {}
+
+        def learn(name: str, source: Callable[[], T]) -> T | None:
+            try:
+                return source()
+            except FAULTS as fault:
+                faults[name] = f"{type(fault).__name__}: {fault}"
+                return None
+
+        book = learn("ledger", self._ledger.book)
+        reference = learn("reference", lambda: self._references(intent.symbol))
+        stop = learn("protective stop", lambda: _stop_of(intent))
+        return GateInput(
+            now=now,
+            intent=intent,
+            scope=self._ledger.scope,
+            broker=learn("broker", lambda: self.__broker.name),
+            latched=learn("latch", lambda: self._latch.is_set() or need(book, "ledger").latched),
+            lease_held=learn("lease", lambda: self._lease.is_held),
+            trading_state=None if book is None else book.trading_state,
+            permit=learn("permit", lambda: self._permits(intent.genome_hash)),
+            limits=None if book is None else book.limits,
+            limits_day=None if book is None else book.limits_day,
+            reference=reference,
+            fresh_day=learn("fresh day", lambda: last_completed(self._calendar, now)),
+            session=learn("session", lambda: self._calendar.session(now.date())),
+            tick=learn("tick", lambda: self._tick(intent, now)),
+            funds=learn("funds", self.__broker.funds),
+            entry_charges=learn(
+                "entry charges", lambda: self._charges(intent, intent.limit_price, now, True)
+            ),
+            exit_charges=learn(
+                "exit charges", lambda: self._charges(intent, need(stop, "stop"), now, False)
+            ),
+            usage=learn(
+                "usage", lambda: usage(need(book, "ledger"), intent, self._references, now)
+            ),
+            comparison=comparison,
+            ledger_head=learn("ledger head", lambda: self._ledger.head()[1]),
+            faults=faults,
+        )
+
+    def _send(self, intent: Intent, now: datetime) -> None:
+        if intent.purpose is Purpose.ENTRY and self._latch.is_set():
+            moved = OrderMoved(intent.tag, OrderEvent.CANCEL, text="KILLED", at=now)
+        else:
+            reply = self.__broker.place(intent.order(), now)
+            moved = OrderMoved(
+                intent.tag, _ANSWERS[reply.answer], reply.broker_id, reply.text, at=now
+            )
+        alert = None if moved.event is OrderEvent.ACKNOWLEDGE else f"{intent.symbol}: {moved.text}"
+        self._ledger.append(moved, at=now, epoch=self._lease.epoch, alert=alert)
+
+    def _tick(self, intent: Intent, now: datetime) -> Decimal:
+        reference = self._references(intent.symbol)
+        if reference is not None and reference.tick is not None:
+            return reference.tick
+        return self._market.tick_size(intent.limit_price, now.date())
+
+    def _charges(self, intent: Intent, price: Decimal, now: datetime, is_entry: bool) -> Decimal:
+        is_buy = (intent.side.sign > 0) == is_entry
+        value = intent.quantity * price
+        return self._market.charges.charge(now.date(), is_buy, True, value).total
+
+
+def judge(controls: Sequence[Control], given: GateInput) -> Ruling:
+    """Return the ruling of `controls`; the first binding refusal, by number, gives the code."""
+    decisions = tuple(control.decide(given) for control in controls)
+    waits = {control.id for control in controls if control.delays}
+    refusals = [decision for decision in decisions if decision.binding and not decision.passed]
+    hard = [refusal for refusal in refusals if refusal.control not in waits]
+    if hard:
+        return Ruling(Passage.DENIED, hard[0].code, decisions)
+    if refusals:
+        return Ruling(Passage.DELAYED, refusals[0].code, decisions)
+    return Ruling(Passage.SENT, "", decisions)
+
+
+def _stop_of(intent: Intent) -> Decimal:
+    if intent.purpose is not Purpose.ENTRY:
+        return intent.limit_price
+    protection = need(intent.protection, "protection")
+    return protection.stop_price(intent.limit_price, intent.side)

@@ -1,0 +1,92 @@
+"""What a sender without a broker calls: commit the intent, wait a little, say its outcome.
+
+Dagster's `GuardedBroker` resource is a thin shell around this.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from kasauti.errors import LeaseError, LedgerError
+from kasauti.execution.clock import Clock
+from kasauti.execution.desk import Desk
+from kasauti.execution.events import IntentDropped
+from kasauti.execution.lease import is_taken
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Intent, Outcome
+from kasauti.execution.orders import OrderEvent
+
+POLL = timedelta(milliseconds=20)
+DESK_DOWN = "DESK_DOWN"
+WAITING = (Outcome.QUEUED, Outcome.UNKNOWN)
+
+DeskHost = Callable[[], AbstractContextManager[Desk]]
+
+
+def submit_and_wait(
+    ledger: Ledger,
+    intent: Intent,
+    *,
+    clock: Clock,
+    wait: timedelta,
+    host: DeskHost | None = None,
+) -> Outcome:
+    """Commit `intent` under its unique key and return its outcome after at most `wait`.
+
+    A rerun finds the key and returns the outcome that stands; nothing is ever sent twice. If
+    nobody holds the lease, `host` (paper and replay only) hosts the desk for this call.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    intent : Intent
+    clock : Clock
+    wait : timedelta
+        ``queued`` is returned when it has passed; the desk goes on without the sender.
+    host : callable or None
+        Gives the started desk. None: without a desk the intent is denied as DESK_DOWN.
+    """
+    ledger.claim(intent, at=clock.now())
+    until = clock.now() + wait
+    while outcome_of(ledger, intent.key) in WAITING:
+        if not is_taken(ledger.path):
+            if host is None:
+                return _without_desk(ledger, intent, clock)
+            _hosted_step(host, clock)
+        if outcome_of(ledger, intent.key) not in WAITING or clock.now() >= until:
+            break
+        clock.wait(POLL)
+    return outcome_of(ledger, intent.key)
+
+
+def outcome_of(ledger: Ledger, key: str) -> Outcome:
+    """Return what became of the intent `key`.
+
+    Raises
+    ------
+    LedgerError
+        If it was never committed.
+    """
+    order = ledger.book().order(key)
+    if order is None:
+        raise LedgerError(f"the ledger has no intent {key}: submit it first")
+    return order.outcome
+
+
+def _hosted_step(host: DeskHost, clock: Clock) -> None:
+    try:
+        with host() as desk:
+            desk.step(clock.now())
+    except LeaseError:
+        return  # another desk was faster: it does the work
+
+
+def _without_desk(ledger: Ledger, intent: Intent, clock: Clock) -> Outcome:
+    if outcome_of(ledger, intent.key) is Outcome.QUEUED:
+        ledger.append(
+            IntentDropped(intent.key, OrderEvent.DENY, DESK_DOWN),
+            at=clock.now(),
+            unique=f"desk-down:{intent.key}",
+            alert=f"{intent.symbol}: no desk, the intent was denied",
+        )
+    return outcome_of(ledger, intent.key)

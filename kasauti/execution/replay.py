@@ -1,0 +1,312 @@
+"""Trades forward bars session by session on the replay clock, through the same desk and gate.
+
+After the close: signals become intents. At the next open the desk releases them, the paper broker
+matches them against that session's bar: open, the worse extreme, the better one, close. Every
+moment is marked in the paper account before the desk acts on it, so a killed replay goes on at the
+very moment where it stood and ends in the same state.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from kasauti.errors import DataError, LedgerError
+from kasauti.execution.approvals import Permits
+from kasauti.execution.brokers.paper import has_seen
+from kasauti.execution.clock import ReplayClock
+from kasauti.execution.host import Hosted, paper_desk
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.limits import Limits
+from kasauti.execution.model import Scope, round_to_tick
+from kasauti.execution.projections import Book
+from kasauti.execution.references import BarReferences, Reference, References
+from kasauti.execution.signals import (
+    WINDOW,
+    Candidate,
+    signals_for,
+    to_intents,
+    trailed,
+)
+from kasauti.market.bars import Bars
+from kasauti.market.calendar import Calendar, Session
+from kasauti.market.markets import Market
+
+SECOND = timedelta(seconds=1)
+MOST_SECONDS = 300  # of one phase; more means that the desk never comes to rest
+PHASES = ("OPEN", "WINDOW", "WORST", "BEST", "CLOSE")
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """What a replay trades and under which rules.
+
+    Attributes
+    ----------
+    candidates : sequence of Candidate
+    permits : Permits
+        Only permits of scope ``replay`` count here.
+    limits : Limits
+        Sealed at each open; their capital is paid into a new account.
+    market : Market
+    calendar : Calendar
+        Of the replayed sessions.
+    acknowledged_by : str or None
+        Who acknowledges a losing streak at the next open; None leaves entries closed for good.
+    references : callable
+        Makes the gate's references of the bars closed so far; a test makes them stale.
+    """
+
+    candidates: Sequence[Candidate]
+    permits: Permits
+    limits: Limits
+    market: Market
+    calendar: Calendar
+    acknowledged_by: str | None = None
+    references: Callable[[Bars], References] = BarReferences
+
+
+def replay(
+    path: Path,
+    bars: Bars,
+    settings: ReplaySettings,
+    *,
+    first: date,
+    progress: Callable[[date], None] | None = None,
+) -> Book:
+    """Trade every session from `first` on that the ledger has not closed yet.
+
+    Parameters
+    ----------
+    path : Path
+        The replay ledger, made if missing.
+    bars : Bars
+        Daily; history and the forward sessions to be traded.
+    settings : ReplaySettings
+    first : date
+        First session to trade; there must be at least one bar before it.
+    progress : callable or None
+        Called with each session's date when it is closed.
+
+    Returns
+    -------
+    Book
+        What the ledger then amounts to. Nothing is added if all is done already.
+
+    Raises
+    ------
+    DataError
+        If there is nothing before `first`, or bars and calendar disagree.
+    LeaseError
+        If another desk works on the ledger.
+    """
+    if not bars.is_daily:
+        raise DataError("the replay trades daily bars: give one bar a session")
+    days: list[date] = bars.sessions.astype(object).tolist()
+    ahead = [position for position, day in enumerate(days) if day >= first]
+    if not ahead or ahead[0] == 0:
+        raise DataError(f"no session to replay from {first} with one before it: give more bars")
+    before = _session(settings.calendar, days[ahead[0] - 1])
+    ledger = Ledger(path, scope=Scope.REPLAY, market=settings.market.name, at=before.close)
+    closed = {result.day for result in ledger.book().days}
+    todo = [position for position in ahead if days[position] not in closed]
+    if todo:
+        _Replay(ledger, bars, settings, todo).run(progress)
+    book = ledger.book()
+    ledger.close()
+    return book
+
+
+def replay_session(path: Path, bars: Bars, settings: ReplaySettings) -> Book:
+    """Trade the last session of `bars` on what was known before it; see `replay`."""
+    last: date = bars.sessions[-1].astype(object)
+    return replay(path, bars, settings, first=last)
+
+
+class _Moving:
+    """References that follow the replay from session to session."""
+
+    def __init__(self) -> None:
+        self.now: References = dict[str, Reference]().get
+
+    def __call__(self, symbol: str) -> Reference | None:
+        return self.now(symbol)
+
+
+class _Replay:
+    def __init__(
+        self, ledger: Ledger, bars: Bars, settings: ReplaySettings, todo: list[int]
+    ) -> None:
+        self._ledger = ledger
+        self._bars = bars
+        self._settings = settings
+        self._todo = todo
+        self._days: list[date] = bars.sessions.astype(object).tolist()
+        self._references = _Moving()
+
+    def run(self, progress: Callable[[date], None] | None) -> None:
+        settings = self._settings
+        self._clock = ReplayClock(self._resume_at(self._todo[0]))
+        self._references.now = settings.references(self._bars.between(0, self._todo[0]))
+        with paper_desk(
+            self._ledger,
+            market=settings.market,
+            calendar=settings.calendar,
+            references=self._references,
+            permits=settings.permits,
+            cash=settings.limits.capital,
+            at=self._clock.now(),
+            host="replay",
+        ) as hosted:
+            for position in self._todo:
+                self._trade(hosted, position)
+                if progress is not None:
+                    progress(self._days[position])
+
+    def _trade(self, hosted: Hosted, position: int) -> None:
+        """Decide on the bars before `position`, then trade its session."""
+        session = _session(self._settings.calendar, self._days[position])
+        history = self._bars.between(0, position)
+        self._references.now = self._settings.references(history)
+        if not self._seen(session, "OPEN", 0):
+            self._decide(hosted, history, session)
+        self._clock.set(max(self._clock.now(), session.open))
+        hosted.desk.open_session(self._clock.now(), self._settings.limits)
+        self._acknowledge(hosted)
+        for number, phase in enumerate(PHASES):
+            following = PHASES[number + 1 : number + 2]
+            if not (following and self._seen(session, following[0], 0)):
+                self._play(hosted, position, session, phase)
+        hosted.feed.end_session(session.close)
+        self._clock.set(max(self._clock.now(), session.close))
+        hosted.desk.reconcile(self._clock.now())
+        hosted.desk.close_session(self._clock.now(), self._closes(position))
+
+    def _decide(self, hosted: Hosted, history: Bars, session: Session) -> None:
+        """After the close: move trails, decide signals, commit their intents."""
+        desk, settings, now = hosted.desk, self._settings, self._clock.now()
+        book = desk.book
+        for moved in trailed(history, book.positions):
+            desk.revise(moved.symbol, moved.stop_price, str(history.sessions[-1]), now)
+        capital = book.capital or settings.limits.capital
+        signals = signals_for(
+            history,
+            settings.candidates,
+            positions=book.positions,
+            limits=settings.limits,
+            market=settings.market,
+            equity=book.equity() if book.capital else capital,
+            cash=capital + book.cash_flow,
+        )
+        for intent in to_intents(signals, session):
+            desk.submit(intent, now)
+
+    def _play(self, hosted: Hosted, position: int, session: Session, phase: str) -> None:
+        """Feed one phase of the bar and let the desk act until it rests, a second a turn."""
+        start = _time_of(phase, session)
+        for turn in count():
+            if turn > MOST_SECONDS:
+                raise LedgerError(f"the desk finds no rest on {session.day} at {phase}")
+            at = start + turn * SECOND
+            self._clock.set(max(self._clock.now(), at))
+            prices = self._prices(hosted, position, phase) if turn == 0 else {}
+            hosted.feed.feed(
+                _moment(session, phase, turn),
+                at,
+                prices,
+                self._volumes(position) if phase == "OPEN" and turn == 0 else None,
+                jumped=phase == "OPEN",
+            )
+            if self._seen(session, phase, turn + 1):
+                continue
+            if not hosted.desk.step(self._clock.now()):
+                return
+
+    def _acknowledge(self, hosted: Hosted) -> None:
+        book, by = hosted.desk.book, self._settings.acknowledged_by
+        if by is None or book.streak < self._settings.limits.losing_streak:
+            return
+        if book.trades[-1].exit_time.date() < self._clock.now().date():
+            hosted.desk.acknowledge(by=by, reason="replay: next session", now=self._clock.now())
+
+    def _resume_at(self, position: int) -> datetime:
+        """Return the last moment that the feed has seen in this session, or the close before."""
+        session = _session(self._settings.calendar, self._days[position])
+        for phase in reversed(PHASES):
+            seen = 0
+            while self._seen(session, phase, seen):
+                seen += 1
+            if seen:
+                return _time_of(phase, session) + (seen - 1) * SECOND
+        return _session(self._settings.calendar, self._days[position - 1]).close
+
+    def _seen(self, session: Session, phase: str, turn: int) -> bool:
+        return has_seen(self._ledger.engine, _moment(session, phase, turn))
+
+    def _whole(self, position: int) -> Iterator[int]:
+        bars = self._bars
+        fields = (bars.open, bars.high, bars.low, bars.close)
+        for row in range(len(bars.symbols)):
+            if all(np.isfinite(field[row, position]) for field in fields):
+                yield row
+
+    def _prices(self, hosted: Hosted, position: int, phase: str) -> dict[str, Decimal]:
+        bars, positions = self._bars, hosted.desk.book.positions
+        prices = {}
+        for row in self._whole(position):
+            symbol = bars.symbols[row]
+            short = symbol in positions and positions[symbol].sign < 0
+            worse, better = (bars.high, bars.low) if short else (bars.low, bars.high)
+            field = {"OPEN": bars.open, "WORST": worse, "BEST": better, "CLOSE": bars.close}
+            if phase in field:
+                prices[symbol] = self._on_tick(float(field[phase][row, position]), position)
+        return prices
+
+    def _volumes(self, position: int) -> dict[str, Decimal]:
+        """Return the known volumes; a bar that traded with volume 0 has none reported."""
+        volumes = self._bars.volume[:, position]
+        return {
+            self._bars.symbols[row]: Decimal(repr(float(volumes[row])))
+            for row in self._whole(position)
+            if volumes[row] > 0
+        }
+
+    def _closes(self, position: int) -> dict[str, Decimal]:
+        closes = self._bars.close[:, position]
+        return {
+            symbol: Decimal(repr(float(close)))
+            for symbol, close in zip(self._bars.symbols, closes, strict=True)
+            if np.isfinite(close)
+        }
+
+    def _on_tick(self, price: float, position: int) -> Decimal:
+        """Return the nearest price that can trade: adjusted ones lie between ticks."""
+        exact = Decimal(repr(price))
+        tick = self._settings.market.tick_size(exact, self._days[position])
+        return max(round_to_tick(exact + tick / 2, tick, up=False), tick)
+
+
+def _session(calendar: Calendar, day: date) -> Session:
+    session = calendar.session(day)
+    if session is None:
+        raise DataError(f"there is a bar on {day}, but the calendar has no session then")
+    return session
+
+
+def _time_of(phase: str, session: Session) -> datetime:
+    length = session.close - session.open
+    return {
+        "OPEN": session.open,
+        "WINDOW": session.open + WINDOW,
+        "WORST": session.open + length / 3,
+        "BEST": session.open + length * 2 / 3,
+        "CLOSE": session.close,
+    }[phase]
+
+
+def _moment(session: Session, phase: str, turn: int) -> str:
+    return f"{session.day}:{phase}:{turn}"

@@ -1,0 +1,207 @@
+"""Trips every control once before a session opens: a rule that cannot refuse is no rule.
+
+It runs on a made-up order, a scratch ledger, a scratch latch and a scratch paper account; nothing
+of the real ones is touched.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from kasauti.errors import LedgerError
+from kasauti.execution.approvals import Permit
+from kasauti.execution.brokers.paper import PaperBroker
+from kasauti.execution.controls import CONTROLS, Comparison, GateInput
+from kasauti.execution.events import LimitsSealed, TradingState
+from kasauti.execution.gate import Gate, Passage, judge
+from kasauti.execution.latch import Latch
+from kasauti.execution.lease import Lease
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.limits import custom
+from kasauti.execution.model import (
+    Intent,
+    Offset,
+    OrderSide,
+    Protection,
+    Purpose,
+    Scope,
+)
+from kasauti.execution.references import Reference
+from kasauti.execution.usage import Usage
+from kasauti.market.calendar import Session, calendar_from_dates
+from kasauti.market.markets import NSE
+
+ZONE = ZoneInfo("Asia/Kolkata")
+DAY, DAY_BEFORE = date(2026, 7, 15), date(2026, 7, 14)
+NOW = datetime(2026, 7, 15, 9, 15, tzinfo=ZONE)
+LIMITS = custom(
+    capital=Decimal(100_000),
+    trades_a_day=2,
+    risk_per_trade=Decimal(1_000),
+    daily_loss=Decimal(2_000),
+    losing_streak=3,
+)
+INTENT = Intent(
+    key="self-test",
+    genome_hash="g",
+    signal_version="v",
+    symbol="TEST",
+    side=OrderSide.BUY,
+    quantity=10,
+    purpose=Purpose.ENTRY,
+    limit_price=Decimal("101.00"),
+    valid_from=NOW,
+    valid_until=NOW + timedelta(minutes=10),
+    reference_price=Decimal(100),
+    protection=Protection(Offset(Decimal("0.05"), of_price=True)),
+)
+PERMIT = Permit("g", Scope.REPLAY, "self-test", "", NOW - timedelta(1), NOW + timedelta(1))
+UNUSED = Usage(
+    sent_this_second=0,
+    sent_today=0,
+    entries_today=0,
+    open_entry_value=Decimal(0),
+    positions=0,
+    held=0,
+    gross=Decimal(0),
+    duplicates=0,
+    unconfirmed=0,
+    working_entries=0,
+    losing_streak=0,
+    sessions_since_stop=None,
+    profit_today=Decimal(0),
+)
+HEALTHY = GateInput(
+    now=NOW,
+    intent=INTENT,
+    scope=Scope.REPLAY,
+    broker="paper",
+    latched=False,
+    lease_held=True,
+    trading_state=TradingState.ACTIVE,
+    permit=PERMIT,
+    limits=LIMITS,
+    limits_day=DAY,
+    reference=Reference("TEST", DAY_BEFORE, Decimal(100)),
+    fresh_day=DAY_BEFORE,
+    session=Session(DAY, NOW, NOW + timedelta(hours=6)),
+    tick=Decimal("0.01"),
+    funds=Decimal(100_000),
+    entry_charges=Decimal(7),
+    exit_charges=Decimal(31),
+    usage=UNUSED,
+    comparison=Comparison(NOW, ()),
+    ledger_head="0" * 64,
+)
+
+
+def _used(**changes: Any) -> Callable[[GateInput], GateInput]:
+    return lambda given: replace(given, usage=replace(UNUSED, **changes))
+
+
+def _given(**changes: Any) -> Callable[[GateInput], GateInput]:
+    return lambda given: replace(given, **changes)
+
+
+def _asked(**changes: Any) -> Callable[[GateInput], GateInput]:
+    return lambda given: replace(given, intent=replace(INTENT, **changes))
+
+
+TRIPS: Mapping[str, Callable[[GateInput], GateInput]] = {
+    "K01": _given(latched=True),
+    "K02": _given(broker="angel_one"),
+    "K03": _given(trading_state=TradingState.REDUCING),
+    "K04": _given(permit=replace(PERMIT, scope=Scope.PAPER)),
+    "K05": _asked(trigger_price=Decimal("100.50")),
+    "K06": _asked(limit_price=Decimal("101.005")),
+    "K07": _asked(limit_price=Decimal("121.00")),
+    "K08": _asked(limit_price=Decimal("106.00")),
+    "K09": _given(reference=Reference("TEST", DAY_BEFORE - timedelta(1), Decimal(100))),
+    "K10": _asked(quantity=10_001),
+    "K11": _asked(quantity=1_000),
+    "K12": _used(open_entry_value=Decimal(99_500)),
+    "K13": _given(funds=Decimal(1_010)),
+    "K14": _used(positions=2),
+    "K15": _used(gross=Decimal(99_500)),
+    "K16": _used(sent_this_second=2),
+    "K16D": _used(sent_today=200),
+    "K17": _used(duplicates=1),
+    "K18": _used(unconfirmed=1),
+    "K22": _used(profit_today=Decimal(-2_000)),
+    "K24": _used(sessions_since_stop=0),
+    "K25": _given(now=NOW - timedelta(minutes=1)),
+    "K28": _given(comparison=Comparison(NOW, ("TEST: 10 in the ledger, 0 at the broker",))),
+    "K30": _used(held=-5),
+    "K31": _given(lease_held=False),
+    "K34": _given(ledger_head=""),
+    "K35": _used(entries_today=2),
+    "K36": _given(exit_charges=Decimal(1_000)),
+    "K37": _used(losing_streak=3),
+}
+"""For each control, the healthy input changed so that this control, at least, must refuse."""
+
+
+def self_test() -> tuple[str, ...]:
+    """Trip every control, then the latch through a whole gate; return the controls' ids.
+
+    Raises
+    ------
+    LedgerError
+        If the healthy order is refused, if a control lets its bad order pass, or if the whole
+        gate lets an order out while the latch is set.
+    """
+    tripped = trip_every_control()
+    _latch_through_the_gate()
+    return tripped
+
+
+def trip_every_control() -> tuple[str, ...]:
+    """Judge the healthy order and one bad order a control; return the controls' ids.
+
+    Raises
+    ------
+    LedgerError
+        As `self_test`.
+    """
+    refused = [d.control for d in judge(CONTROLS, HEALTHY).decisions if not d.passed]
+    if refused:
+        raise LedgerError(f"self-test: {refused} refuse a healthy order; trading stays closed")
+    for control in CONTROLS:
+        trip = TRIPS.get(control.id)
+        if trip is None or control.decide(trip(HEALTHY)).passed:
+            raise LedgerError(f"self-test: {control.id} cannot be tripped; trading stays closed")
+    return tuple(control.id for control in CONTROLS)
+
+
+def _latch_through_the_gate() -> None:
+    """Send one order through a real gate with the latch set, and expect it not to arrive."""
+    with tempfile.TemporaryDirectory(prefix="kasauti-self-test-") as folder:
+        ledger = Ledger(
+            Path(folder) / "scratch.sqlite", scope=Scope.REPLAY, market=NSE.name, at=NOW
+        )
+        latch = Latch.beside(ledger.path)
+        calendar = calendar_from_dates([DAY_BEFORE, DAY], NSE.opens, NSE.closes, ZONE)
+        broker = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital)
+        with Lease.take(ledger, host="self-test", at=NOW) as lease:
+            gate = Gate(
+                broker,
+                ledger=ledger,
+                lease=lease,
+                latch=latch,
+                calendar=calendar,
+                market=NSE,
+                references={"TEST": HEALTHY.reference}.get,
+                permits={"g": PERMIT}.get,
+            )
+            ledger.append(LimitsSealed(DAY, LIMITS, LIMITS.hash), at=NOW, epoch=lease.epoch)
+            ledger.claim(INTENT, at=NOW)
+            latch.set(ledger, by="self-test", reason="self-test", at=NOW)
+            ruling = gate.release(INTENT, NOW, Comparison(NOW, ()))
+        ledger.close()
+        if ruling.passage is not Passage.DENIED or ruling.code != "KILLED" or broker.orders():
+            raise LedgerError("self-test: the kill latch let an order out; trading stays closed")

@@ -1,0 +1,125 @@
+"""The rows that a book holds: orders, positions, trades and days; the fold lies beside."""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from kasauti.execution.model import Intent, Offset, Outcome, Product, Purpose
+from kasauti.execution.orders import OrderState, outcome_of
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """One intent and what became of it."""
+
+    intent: Intent
+    state: OrderState = OrderState.QUEUED
+    committed_at: datetime | None = None
+    sent_at: datetime | None = None
+    broker_id: str = ""
+    triggered: bool = False
+    filled: int = 0
+    value: Decimal = ZERO
+    charges: Decimal = ZERO
+    code: str = ""
+    ended_at: datetime | None = None
+    never_arrived: int = field(default=0, compare=False)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that the intent's sender sees."""
+        return outcome_of(self.state)
+
+    @property
+    def remaining(self) -> int:
+        """Shares that may still fill."""
+        return 0 if self.state.is_final else self.intent.quantity - self.filled
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Mean fill price, None before the first fill."""
+        return self.value / self.filled if self.filled else None
+
+
+@dataclass(frozen=True)
+class Position:
+    """What is held in one symbol; the quantity of a short is negative.
+
+    Attributes
+    ----------
+    cost, proceeds : Decimal
+        Value of the shares bought into and sold out of the position (the reverse for a short).
+    stop_price, target_price : Decimal or None
+        Levels of the protection, not yet on the tick.
+    trail : Offset or None
+    leaving : bool
+        Its exit was decided; that is not taken back where the exit could not fill.
+    """
+
+    symbol: str
+    quantity: int
+    parent: str
+    genome_hash: str
+    opened_at: datetime
+    product: Product
+    entered: int
+    cost: Decimal
+    exited: int = 0
+    proceeds: Decimal = ZERO
+    charges: Decimal = ZERO
+    stop_price: Decimal | None = None
+    target_price: Decimal | None = None
+    trail: Offset | None = None
+    leaving: bool = False
+
+    @property
+    def sign(self) -> int:
+        """+1 long, -1 short."""
+        return 1 if self.quantity >= 0 else -1
+
+    @property
+    def average_price(self) -> Decimal:
+        """Mean entry price."""
+        return self.cost / self.entered
+
+
+@dataclass(frozen=True)
+class ClosedTrade:
+    """One position from flat to flat; `profit` is net of `charges`."""
+
+    symbol: str
+    genome_hash: str
+    side: str
+    quantity: int
+    entry_time: datetime
+    entry_price: Decimal
+    exit_time: datetime
+    exit_price: Decimal
+    reason: Purpose
+    charges: Decimal
+    profit: Decimal
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """One session's end: close-marked equity and its change; charges of the day."""
+
+    day: date
+    equity: Decimal
+    profit: Decimal
+    charges: Decimal
+
+
+def protected(position: Position, intent: Intent) -> Position:
+    """Return the position with the levels that its entry's protection gives at its mean price."""
+    if intent.protection is None:
+        return position
+    price = position.average_price
+    return replace(
+        position,
+        stop_price=intent.protection.stop_price(price, intent.side),
+        target_price=intent.protection.target_price(price, intent.side),
+        trail=intent.protection.trail,
+    )

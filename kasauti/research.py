@@ -1,0 +1,125 @@
+"""From searched bars to verdicts and permits: the calls that a command and an asset share."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from kasauti.backtest import Account, Backtester
+from kasauti.evolution.choice import best
+from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
+from kasauti.evolution.search import evolve
+from kasauti.genome import Genome, genome_from_genes
+from kasauti.market.bars import Bars
+from kasauti.market.markets import get_market
+from kasauti.trading import data_version
+from kasauti.validation.approvals import Approval, Approvals
+from kasauti.validation.recall import Verdicts
+from kasauti.validation.reference_strategy import LABEL, reference_strategy
+from kasauti.validation.seal import Admitted
+from kasauti.validation.verdict import Verdict, judge
+from kasauti.version import code_version
+from kasauti.workspace import Workspace
+
+WHO = "research"
+TEXT_COLUMNS = ("genome", "genes")
+
+
+def search(
+    space: Workspace,
+    searched: Bars,
+    settings: SearchSettings,
+    now: datetime,
+    workers: int = 2,
+    progress: Callable[[Progress], None] | None = None,
+) -> SearchResult:
+    """Run, resume or recall one search on bars that the vault handed out."""
+    with ThreadPoolExecutor(workers) as executor:
+        return evolve(
+            Backtester(searched, account=_account(searched)),
+            settings,
+            space.register,
+            space.home.searches,
+            at=now,
+            progress=progress,
+            executor=executor,
+        )
+
+
+def recall(space: Workspace, genome: Genome, admitted: Admitted) -> Verdict | None:
+    """Return the verdict that this code gave on this data, None if it gave none."""
+    return Verdicts(space.home.verdicts).find(genome, **_rests_on(admitted))
+
+
+def put_on_trial(
+    space: Workspace,
+    genome: Genome,
+    admitted: Admitted,
+    now: datetime,
+    who: str,
+    progress: Callable[[str], None] | None = None,
+) -> Verdict:
+    """Judge one genome, or return the verdict that the same code gave on the same data."""
+    known = recall(space, genome, admitted)
+    if known is not None:
+        return known
+    verdict = judge(
+        genome,
+        admitted,
+        space.vault,
+        space.register,
+        account=_account(admitted.searched),
+        now=now,
+        who=who,
+        progress=progress,
+    )
+    return Verdicts(space.home.verdicts).keep(verdict, genome, **_rests_on(admitted))
+
+
+def _account(bars: Bars) -> Account:
+    return Account(charges=get_market(bars.market).charges)
+
+
+def _rests_on(admitted: Admitted) -> dict[str, str]:
+    setup = Backtester(admitted.searched, account=_account(admitted.searched)).setup
+    return {"data": data_version(admitted), "code": code_version(), "account": setup}
+
+
+def candidates(space: Workspace) -> tuple[Genome, ...]:
+    """Return the genomes of the last search's front that go to trial, best first."""
+    rows = space.lake.read("evolution/front").to_dict("records")
+    front = [
+        FrontMember(
+            str(row["genome"]),
+            genome_from_genes(json.loads(str(row["genes"]))),
+            {str(name): float(value) for name, value in row.items() if name not in TEXT_COLUMNS},
+        )
+        for row in rows
+    ]
+    return tuple(member.genome for member in best(front))
+
+
+def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[Approval, Genome]]:
+    """Grant what the last verdicts allow; where they allow nothing, the reference's permit.
+
+    A permit of the reference strategy is worth something on the replay clock only.
+    """
+    approvals = Approvals(space.vault)
+    granted = []
+    for genome in candidates(space):
+        verdict = recall(space, genome, admitted)
+        if verdict is not None and verdict.approved:
+            approval = approvals.grant(verdict, code_version=code_version(), now=now, who=WHO)
+            granted.append((approval, genome))
+    if granted:
+        return granted
+    reference = reference_strategy()
+    permit = approvals.replay_permit(
+        reference,
+        code_version=code_version(),
+        data_version=data_version(admitted),
+        now=now,
+        who=WHO,
+        label=LABEL,
+    )
+    return [(permit, reference)]

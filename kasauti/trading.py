@@ -1,0 +1,268 @@
+"""Puts approvals, bars, clock and ledger together for signals and for the desk; decides nothing.
+
+For now the replay clock is the only one that trades: the sample's last sessions arrive one by one.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+
+from kasauti.errors import DataError
+from kasauti.execution.approvals import Permit
+from kasauti.execution.clock import ReplayClock
+from kasauti.execution.desk import Desk
+from kasauti.execution.guarded import submit_and_wait
+from kasauti.execution.host import paper_desk
+from kasauti.execution.ledger import Ledger, Verification
+from kasauti.execution.limits import Limits
+from kasauti.execution.limits import profile as limits_of
+from kasauti.execution.model import Intent, Outcome, Scope
+from kasauti.execution.projections import Book
+from kasauti.execution.references import BarReferences, References
+from kasauti.execution.replay import ReplaySettings, replay_session
+from kasauti.execution.signals import Candidate, Signal, signals_for, to_intents
+from kasauti.genome import genome_from_genes
+from kasauti.market.atomic import write_atomically
+from kasauti.market.bars import Bars
+from kasauti.market.calendar import Calendar
+from kasauti.market.markets import Market, get_market
+from kasauti.validation.approvals import Approval, Approvals
+from kasauti.validation.approvals import Scope as ApprovalScope
+from kasauti.validation.seal import Admitted, join
+from kasauti.version import code_version
+from kasauti.workspace import Workspace
+
+APPROVED = "validation/approvals"
+
+
+@dataclass(frozen=True)
+class ReplayDesk:
+    """The replay of one workspace: its clock, its ledger, and what may be traded there.
+
+    Attributes
+    ----------
+    space : Workspace
+    admitted : Admitted
+        The bars as the vault hands them out.
+    profile : str
+        Capital profile.
+    """
+
+    space: Workspace
+    admitted: Admitted
+    profile: str
+
+    @cached_property
+    def market(self) -> Market:
+        """The market that the bars come from."""
+        return get_market(self.admitted.searched.market)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Sessions of the replay."""
+        return self.market.calendar
+
+    @property
+    def limits(self) -> Limits:
+        """What the profile allows."""
+        return limits_of(self.profile)
+
+    # -- the clock -------------------------------------------------------------------------------
+
+    @cached_property
+    def days(self) -> tuple[date, ...]:
+        """The forward sessions; the clock starts at the close of the first."""
+        return tuple(self.forward.sessions.astype(object).tolist())
+
+    @property
+    def forward(self) -> Bars:
+        """All bars after the sealed ones, the clock notwithstanding."""
+        if self.admitted.forward is None:
+            raise DataError("nothing to replay: no session came after the sealed ones")
+        return self.admitted.forward
+
+    def now(self) -> datetime:
+        """Return the replayed time: the close of the session that the clock stands at."""
+        path = self.space.home.replay / "clock"
+        day = date.fromisoformat(path.read_text()) if path.exists() else self.days[0]
+        return self.close_of(day)
+
+    def move_to(self, day: date) -> None:
+        """Move the clock to the close of `day`; it never goes back."""
+        if self.close_of(day) > self.now():
+            write_atomically(self.space.home.replay / "clock", day.isoformat().encode())
+
+    def close_of(self, day: date) -> datetime:
+        """Return when the session of `day` closes."""
+        session = self.calendar.session(day)
+        if session is None:
+            raise DataError(f"{day} is no session of the replay")
+        return session.close
+
+    # -- bars ------------------------------------------------------------------------------------
+
+    def arrived(self) -> Bars:
+        """Return the forward bars that the clock has reached."""
+        return self.forward.between(0, int((self.forward.sessions <= self.now().date()).sum()))
+
+    def history(self, approval: Approval) -> Bars:
+        """Return all bars up to the clock, as warm-up of a strategy that is decided on."""
+        seal = self.admitted.seal
+        if seal is None:
+            raise DataError("no sealed bars: ingest at least 1,000 bars")
+        sealed = self.space.vault.history_for_signals(
+            seal,
+            family=approval.family,
+            genome_hash=approval.genome,
+            who="signals",
+            when=self.now(),
+            why="warm-up of indicators for trading on forward bars",
+        )
+        return join(join(self.admitted.searched, sealed), self.arrived())
+
+    # -- what may be traded ----------------------------------------------------------------------
+
+    def candidates(self) -> list[tuple[Candidate, Approval]]:
+        """Return the genomes that hold an approval, or a permit of the replay."""
+        found = []
+        for row in self.space.lake.read(APPROVED).to_dict("records"):
+            genome = genome_from_genes(json.loads(str(row["genes"])))
+            approval = self.approval(genome.hash)
+            if approval is not None:
+                score = Decimal(str(approval.scores.get("t_joined", 0)))
+                found.append((Candidate(genome, score), approval))
+        return found
+
+    def approval(self, genome_hash: str) -> Approval | None:
+        """Return what lets this genome trade in the replay now, at this profile, if anything does."""
+        found = Approvals(self.space.vault).valid(
+            genome_hash,
+            ApprovalScope.REPLAY,
+            self.now().date(),
+            code_version=code_version(),
+            data_version=data_version(self.admitted),
+        )
+        return found if found is not None and found.tier == self.profile else None
+
+    def permit(self, genome_hash: str) -> Permit | None:
+        """Return the same as the gate wants it, read anew each time."""
+        approval = self.approval(genome_hash)
+        if approval is None:
+            return None
+        return Permit(
+            genome_hash,
+            Scope.REPLAY,
+            "verdict" if approval.verdict else "reference",
+            approval.label,
+            datetime.fromisoformat(approval.granted),
+            self.close_of(self.days[-1]) + timedelta(days=1),
+        )
+
+    # -- signals and orders ----------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Open the replay ledger."""
+        return Ledger(
+            self.space.home.replay / "ledger.sqlite",
+            scope=Scope.REPLAY,
+            market=self.market.name,
+            at=self.close_of(self.days[0]),
+        )
+
+    def book(self) -> Book:
+        """Return what the replay ledger amounts to."""
+        ledger = self.ledger()
+        book = ledger.book()
+        ledger.close()
+        return book
+
+    def signals(self) -> list[Signal]:
+        """Return what the permitted genomes want on the last closed bar."""
+        book, found = self.book(), []
+        capital = book.capital or self.limits.capital
+        for candidate, approval in self.candidates():
+            found += signals_for(
+                self.history(approval),
+                [candidate],
+                positions=book.positions,
+                limits=self.limits,
+                market=self.market,
+                equity=book.equity() if book.capital else capital,
+                cash=capital + book.cash_flow,
+            )
+        return found
+
+    def intents(self, signals: Sequence[Signal]) -> list[Intent]:
+        """Return the intents for the session after the clock."""
+        return to_intents(signals, self.calendar.next_session(self.now().date()))
+
+    def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:
+        """Commit the intents, host the desk if nobody does, and return their outcomes."""
+        ledger = self.ledger()
+        outcomes = {
+            intent.key: submit_and_wait(
+                ledger,
+                intent,
+                clock=ReplayClock(self.now()),
+                wait=timedelta(0),
+                host=lambda: self._hosted(ledger),
+            )
+            for intent in intents
+        }
+        ledger.close()
+        return outcomes
+
+    @contextmanager
+    def _hosted(self, ledger: Ledger) -> Iterator[Desk]:
+        with paper_desk(
+            ledger,
+            market=self.market,
+            calendar=self.calendar,
+            references=self.references(),
+            permits=self.permit,
+            cash=self.limits.capital,
+            at=self.now(),
+            host="trade job",
+        ) as hosted:
+            yield hosted.desk
+
+    def references(self) -> References:
+        """Return the reference prices of the bars up to the clock."""
+        return BarReferences(self.arrived())
+
+    def trade_next_session(self) -> Book:
+        """Let the desk work the session after the clock with the intents that wait; then move on.
+
+        At the last session there is nothing left to trade and the book is returned as it is.
+        """
+        later = [day for day in self.days if day > self.now().date()]
+        if not later:
+            return self.book()
+        settings = ReplaySettings(
+            candidates=(),  # the signals asset has decided and the trade job has committed
+            permits=self.permit,
+            limits=self.limits,
+            market=self.market,
+            calendar=self.calendar,
+            acknowledged_by="replay",
+        )
+        bars = self.forward.between(0, int((self.forward.sessions <= later[0]).sum()))
+        book = replay_session(self.space.home.replay / "ledger.sqlite", bars, settings)
+        self.move_to(later[0])
+        return book
+
+    def verify(self) -> Verification:
+        """Check the ledger's chain of hashes."""
+        ledger = self.ledger()
+        found = ledger.verify()
+        ledger.close()
+        return found
+
+
+def data_version(admitted: Admitted) -> str:
+    """Return the version of the data that a verdict rests on."""
+    return f"{admitted.searched.data_version}:{admitted.seal.id if admitted.seal else 'unsealed'}"

@@ -1,0 +1,328 @@
+"""The verdict: every gate in its order, and the one opening of the sealed fifth at their end."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from kasauti.backtest import Account, Backtester
+from kasauti.errors import SealedDataError, VerdictRefused
+from kasauti.evolution.register import DataSet, Death, Origin, Trial, TrialRegister
+from kasauti.genome import Genome, family
+from kasauti.market.bars import Bars
+from kasauti.validation import gates, statistics, stress, walk_forward
+from kasauti.validation.gates import Case, Gate, plain
+from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
+
+FEWEST_BARS = 1_000
+FEWEST_SEALED = 100  # bars that no search has seen; half of what 1,000 bars seal
+WIDEST_GAP = 10  # calendar days between the searched and the sealed bars: long holidays
+NOT_BUILT = (
+    "Not built yet: the five testers, the calibrated threshold and the noise certificate. An "
+    "approval of this version is for paper trading at the lowest capital tier only.",
+    f"Until it is calibrated the threshold is {gates.THRESHOLD} for "
+    f"{gates.SEARCHED_WEIGHT} x t searched + {gates.SEALED_WEIGHT} x t sealed, and the Deflated "
+    "Sharpe ratio counts every registered trial as an independent one: both are conservative.",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about one genome.
+
+    Attributes
+    ----------
+    approved : bool
+        Whether every gate passed.
+    genome, family : str
+        Hashes.
+    gates : tuple of Gate
+        In the order of the design.
+    notes : tuple of str
+        What a reader must know beside the gates.
+    data_version : str
+        Version of the searched bars and id of the seal that it was judged on.
+    """
+
+    approved: bool
+    genome: str
+    family: str
+    gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
+    data_version: str
+
+    @property
+    def first_failure(self) -> Gate | None:
+        """The first gate that failed; the sealed one only where it is the only one."""
+        failed = [gate for gate in self.gates if not gate.passed]
+        return next((gate for gate in failed if gate.name != "sealed"), next(iter(failed), None))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as ``kasauti judge --json`` prints it."""
+        return {
+            "approved": self.approved,
+            "genome": self.genome,
+            "gates": [gate.to_json() for gate in self.gates],
+            "notes": list(self.notes),
+            "data_version": self.data_version,
+        }
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the verdict's JSON, what an approval refers to."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def judge(
+    genome: Genome,
+    admitted: Admitted,
+    vault: Vault,
+    register: TrialRegister,
+    *,
+    account: Account | None = None,
+    now: datetime,
+    who: str,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Verdict:
+    """Run every gate on the searched bars, and the sealed one if all of them passed.
+
+    The genome, Optuna's variations of it and, if it fails, its cause of death go into the
+    register. Judging again gives the recorded opening.
+
+    Parameters
+    ----------
+    genome : Genome
+    admitted : Admitted
+        What the vault made of the data set.
+    vault : Vault
+    register : TrialRegister
+    account : Account, optional
+        Of every symbol; by default ₹10 lakh with NSE charges.
+    now : datetime
+        Exchange time, with its zone.
+    who : str
+        Who asks; recorded with an opening.
+    seed : int
+        Of the random cuts and of Optuna's sampler.
+    progress : callable, optional
+        Called with the name of each gate before it runs.
+
+    Raises
+    ------
+    VerdictRefused
+        Under 1,000 bars, or where nothing unseen is left to test on.
+    UsageError
+        For a genome that the market does not let trade.
+    """
+    seal = _require_judgeable(admitted)
+    searched = admitted.searched
+    said = progress or (lambda _: None)
+    kin = family(genome)
+    dataset = DataSet.of(searched)
+    backtester = Backtester(searched, account=account)
+    if not register.trials(genome=genome.hash):
+        register.record(dataset, [_trial(genome, kin, Origin.HAND, "judge")], at=now)
+
+    said("walk_forward")
+    walked = _walk(backtester, genome, seed)
+    if isinstance(walked, walk_forward.WalkForward):
+        register.record(
+            dataset,
+            [_trial(one, kin, Origin.OPTUNA, "walk-forward") for one in walked.tried],
+            at=now,
+        )
+    openings = vault.openings(seal)
+    case = Case(
+        genome,
+        backtester,
+        register.count(searched.symbols),
+        len({opening.family for opening in openings if opening.family != kin}),
+        seed,
+    )
+    found: dict[str, Gate] = {}
+    checks: tuple[tuple[str, Callable[[Case], Gate]], ...] = (
+        ("causality", gates.causality),
+        ("walk_forward", lambda one: gates.walk_forward_gate(one, walked)),
+        ("regimes", gates.regimes),
+        ("stress", gates.stress_gate),
+        ("statistics", gates.statistics_gate),
+        ("second_opinion", gates.second_opinion),
+    )
+    for name, check in checks:
+        said(name)
+        found[name] = check(case)
+    said("sealed")
+    mine = next((opening for opening in openings if opening.family == kin), None)
+    sealed = _sealed(case, kin, admitted, vault, seal, mine, found, now, who)
+    order = ("causality", "walk_forward", "regimes", "stress", "statistics")
+    listed = (*(found[name] for name in order), sealed, found["second_opinion"])
+    verdict = Verdict(
+        all(gate.passed for gate in listed),
+        genome.hash,
+        kin,
+        listed,
+        (*NOT_BUILT, *_capital_notes(case), admitted.note),
+        f"{searched.data_version}:{seal.id}",
+    )
+    _record(verdict, dataset, vault, register, now, who)
+    return verdict
+
+
+def _require_judgeable(admitted: Admitted) -> Seal:
+    seal, searched = admitted.seal, admitted.searched
+    bars = searched.shape[1] + (seal.bars if seal else 0)
+    if bars < FEWEST_BARS:
+        raise VerdictRefused(
+            f"{bars} bars, a verdict needs at least {FEWEST_BARS:,}: bring a longer history"
+        )
+    if seal is None:
+        raise VerdictRefused(f"no verdict: {admitted.note}")
+    if seal.counted_bars < FEWEST_SEALED:
+        raise VerdictRefused(
+            f"only {seal.counted_bars} sealed bars were never searched, a verdict needs "
+            f"{FEWEST_SEALED}: use a data set that was not searched together with others"
+        )
+    last = searched.sessions[-1].item()
+    if (seal.boundary - last).days > WIDEST_GAP:
+        raise VerdictRefused(
+            f"the bars given end on {last}, those sealed begin on {seal.boundary}: "
+            "give the whole history, what is sealed stays sealed"
+        )
+    return seal
+
+
+def _walk(
+    backtester: Backtester, genome: Genome, seed: int
+) -> walk_forward.WalkForward | VerdictRefused:
+    try:
+        return walk_forward.walk_forward(backtester, genome, seed=seed)
+    except VerdictRefused as refusal:  # too little to train on: the gate fails and says why
+        return refusal
+
+
+def _sealed(
+    case: Case,
+    kin: str,
+    admitted: Admitted,
+    vault: Vault,
+    seal: Seal,
+    mine: Opening | None,
+    found: dict[str, Gate],
+    now: datetime,
+    who: str,
+) -> Gate:
+    """Return the sealed gate: the recorded opening, a reason why not, or the opening itself."""
+    own = case.genome.hash
+    if mine is not None and mine.genome_hash != own:
+        reason = (
+            f"this family was already opened by {mine.genome_hash[:12]} at {mine.when} "
+            f"({mine.who}): one opening a family"
+        )
+        return Gate("sealed", False, reason, {"opened_by": mine.genome_hash})
+    if mine is not None and mine.outcome is not None:
+        return Gate("sealed", **mine.outcome)
+    seen = vault.seen_by(seal, kin)
+    if seen is not None:
+        return Gate("sealed", False, seen)
+    failed = next((gate for gate in found.values() if not gate.passed), None)
+    if failed is not None:
+        return Gate("sealed", False, f"not opened: {failed.name} failed")
+    try:
+        bars = vault.open(
+            seal,
+            family=kin,
+            genome_hash=own,
+            who=who,
+            when=now,
+            why="every other gate passed",
+        )
+    except SealedDataError as refusal:
+        return Gate("sealed", False, str(refusal))
+    gate = _open_and_test(case, join(admitted.searched, bars), seal, now)
+    outcome = {name: value for name, value in gate.to_json().items() if name != "name"}
+    vault.record_outcome(seal, family=kin, genome_hash=own, outcome=outcome)
+    return gate
+
+
+def _open_and_test(case: Case, bars: Bars, seal: Seal, now: datetime) -> Gate:
+    own = case.backtester
+    backtester = Backtester(bars, account=own.account, market=own.market)
+    start = stress.position_on(bars, seal.counts_from)
+    returns = backtester.returns(case.genome, start)
+    t = statistics.t_statistic(returns)
+    joined = gates.joined_t(case.t, t)
+    threshold = gates.threshold_after(case.openings)
+    losses, _ = stress.replay(
+        bars,
+        backtester.run(case.genome),
+        stress.crash_windows(bars.market),
+        touching=seal.boundary,
+    )
+    fatal = [loss for loss in losses if loss.kills]
+    figures = {
+        "opened": now.isoformat(),
+        "from": seal.counts_from.isoformat(),
+        "until": seal.last.isoformat(),
+        "t_sealed": t,
+        "t_searched": case.t,
+        "t_joined": joined,
+        "threshold": threshold,
+        "sealed_return": float((1.0 + returns).prod() - 1.0),
+        "losses": [asdict(loss) for loss in losses],
+    }
+    reason = (
+        f"opened: t is {t:.2f} over the sealed bars and {joined:.2f} joined, "
+        f"{threshold:.2f} is needed"
+    )
+    if fatal:
+        told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
+        reason += f"; it loses more than 20 % in {told}"
+    return Gate("sealed", joined >= threshold and not fatal, reason, plain(figures))
+
+
+def _capital_notes(case: Case) -> list[str]:
+    notes = []
+    for row in gates.affordability(case):
+        name, capital = row["profile"], row["capital"]
+        if not row["signals"]:
+            notes.append(f"{name} (₹{capital:,.0f}): no signal at all.")
+            continue
+        text = (
+            f"{name} (₹{capital:,.0f}): {row['bought']} of {row['signals']} signals buy at least "
+            "one share"
+        )
+        if row["charges_of_value"] is not None:
+            text += f"; charges eat {row['charges_of_value']:.2%} of the value of each round trip"
+        notes.append(text + ".")
+    return notes
+
+
+def _trial(genome: Genome, kin: str, origin: Origin, stage: str) -> Trial:
+    return Trial(
+        genome=genome.hash, genes=genome.to_genes(), family=kin, origin=origin, stage=stage
+    )
+
+
+def _record(
+    verdict: Verdict,
+    dataset: DataSet,
+    vault: Vault,
+    register: TrialRegister,
+    now: datetime,
+    who: str,
+) -> None:
+    failed = verdict.first_failure
+    if failed is not None:
+        death = Death(verdict.genome, failed.name, f"{failed.name}: {failed.reason}")
+        register.record(dataset, deaths=[death], at=now)
+    body = {"genome": verdict.genome, "family": verdict.family, "digest": verdict.digest}
+    with vault.records.page() as page:
+        if not page.find("verdict", **body):
+            page.append(
+                "verdict",
+                body | {"approved": verdict.approved, "who": who, "when": now.isoformat()},
+            )

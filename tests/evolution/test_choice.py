@@ -1,0 +1,46 @@
+import pytest
+
+from kasauti.evolution.choice import MOST_CANDIDATES, best
+from kasauti.evolution.outcome import FrontMember
+from kasauti.genome import genome_from_genes
+from tests.evolution.test_fitness import GENOME
+
+
+def member(name: str, entry: str, sharpe: float = 1.0, total_return: float = 0.5) -> FrontMember:
+    genome = genome_from_genes(GENOME.to_genes() | {"entry": entry})
+    return FrontMember(name, genome, {"sharpe": sharpe, "total_return": total_return})
+
+
+FRONT = (
+    member("a", "close > sma(close, 20)"),
+    member("a tuned", "close > sma(close, 50)"),
+    member("b", "close > ema(close, 20)"),
+    member("loser", "rsi(close, 14) < 30", sharpe=-0.1),
+    member("ruin", "rsi(close, 14) > 30", total_return=-0.1),
+    member("c", "close > open"),
+    member("d", "close > high"),
+)
+
+
+@pytest.mark.parametrize(
+    ("front", "most", "names"),
+    [
+        pytest.param(FRONT, MOST_CANDIDATES, ["a", "b", "c"], id="three families, best first"),
+        pytest.param(FRONT[::-1], 3, ["d", "c", "b"], id="the front's order decides"),
+        pytest.param(FRONT, 1, ["a"], id="one"),
+        pytest.param(FRONT, 9, ["a", "b", "c", "d"], id="never who lost money or a twin family"),
+        pytest.param(FRONT, 0, [], id="none wanted"),
+        pytest.param((), 3, [], id="an empty front"),
+    ],
+)
+def test_candidates(front: tuple[FrontMember, ...], most: int, names: list[str]) -> None:
+    assert [one.hash for one in best(front, most)] == names
+
+
+def test_at_most_three_go_to_trial() -> None:
+    assert MOST_CANDIDATES == 3
+
+
+def test_a_negative_number_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="most is -1"):
+        best(FRONT, -1)

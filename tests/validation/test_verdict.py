@@ -1,0 +1,350 @@
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kasauti.backtest import NO_SLIPPAGE, Account, Backtester
+from kasauti.errors import SealedDataError, UsageError, VerdictRefused
+from kasauti.evolution.register import DataSet, Origin, TrialRegister
+from kasauti.genome import Genome, family, genome_from_genes
+from kasauti.genome.breeding import random_genome
+from kasauti.market.bars import Bars
+from kasauti.market.charges import NO_CHARGES
+from kasauti.market.sources import load_folder
+from kasauti.validation.approvals import Approvals, Scope
+from kasauti.validation.gates import Gate, plain, threshold_after
+from kasauti.validation.reference_strategy import LABEL, reference_strategy
+from kasauti.validation.seal import Admitted, Vault
+from kasauti.validation.verdict import Verdict, judge
+from tests.shared_data import NSE_STOCKS
+from tests.validation.synthetic import make_bars, plant_edge
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
+NAMES = [
+    "causality",
+    "walk_forward",
+    "regimes",
+    "stress",
+    "statistics",
+    "sealed",
+    "second_opinion",
+]
+GENES = {
+    "entry": "roc(close, 1) < -0.5",
+    "exit": "roc(close, 1) > 0",
+    "side": "long",
+    "stop": {"fraction": 0.05},
+    "max_bars": 5,
+    "regimes": ["bull", "bear", "sideways", "volatile"],
+    "risk": 0.03,
+}
+ALWAYS = {
+    "entry": "close > 0 * close",
+    "exit": "close < 0 * close",
+    "side": "long",
+    "stop": {"fraction": 0.99},
+    "regimes": ["bull", "bear", "sideways", "volatile"],
+    "risk": 1.0,
+}
+
+
+@dataclass
+class Court:
+    """A vault, a register and the bars of one market."""
+
+    vault: Vault
+    register: TrialRegister
+    admitted: Admitted
+
+    @classmethod
+    def over(cls, bars: Bars, root: Path) -> "Court":
+        vault = Vault(root / "vault")
+        return cls(vault, TrialRegister(root / "register.sqlite"), vault.admit(bars, now=NOW))
+
+    def judge(self, genome: Genome, account: Account = FREE) -> Verdict:
+        return judge(
+            genome,
+            self.admitted,
+            self.vault,
+            self.register,
+            account=account,
+            now=NOW,
+            who="anna",
+        )
+
+
+def gates_of(verdict: Verdict) -> Mapping[str, Gate]:
+    assert [gate.name for gate in verdict.gates] == NAMES
+    return {gate.name: gate for gate in verdict.gates}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Court:
+    return Court.over(plant_edge(2500), tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def approved(planted: Court) -> Verdict:
+    return planted.judge(genome_from_genes(GENES))
+
+
+def test_a_planted_edge_passes_everything(planted: Court, approved: Verdict) -> None:
+    assert [gate.name for gate in approved.gates if not gate.passed] == []
+    assert approved.approved
+    assert any("five testers" in note and "paper trading" in note for note in approved.notes)
+    assert "testers" not in gates_of(approved)
+
+
+def test_the_opening_is_recorded_once_with_its_outcome(planted: Court, approved: Verdict) -> None:
+    assert planted.admitted.seal is not None
+    (opening,) = planted.vault.openings(planted.admitted.seal)
+    assert (opening.genome_hash, opening.family, opening.who, opening.when) == (
+        approved.genome,
+        approved.family,
+        "anna",
+        NOW.isoformat(),
+    )
+    sealed = gates_of(approved)["sealed"]
+    assert opening.outcome is not None
+    assert opening.outcome["figures"] == plain(sealed.figures)
+    assert sealed.figures["t_joined"] == pytest.approx(
+        0.9 * sealed.figures["t_searched"] + 0.436 * sealed.figures["t_sealed"]
+    )
+
+
+def test_the_sealed_t_is_that_of_trading_the_sealed_bars_alone(approved: Verdict) -> None:
+    bars = plant_edge(2500)
+    returns = Backtester(bars, account=FREE).returns(genome_from_genes(GENES), 2000)
+    t = returns.mean() / returns.std(ddof=1) * np.sqrt(len(returns))
+    assert gates_of(approved)["sealed"].figures["t_sealed"] == pytest.approx(t)
+
+
+def test_optuna_and_the_genome_are_registered(planted: Court, approved: Verdict) -> None:
+    dataset = DataSet.of(planted.admitted.searched).id
+    trials = planted.register.trials(dataset=dataset)
+    assert trials[0].genome == approved.genome
+    assert trials[0].origin is Origin.HAND
+    assert {trial.family for trial in trials} == {approved.family}
+    tuned = {trial.genome for trial in trials if trial.origin is Origin.OPTUNA}
+    assert len(tuned) > 100
+    assert gates_of(approved)["statistics"].figures["trials"] == len(tuned)
+
+
+def test_judging_again_returns_the_recorded_opening(
+    planted: Court, approved: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_reading(*_: object, **__: object) -> Bars:
+        raise AssertionError("the sealed bars were read again")
+
+    monkeypatch.setattr(planted.vault, "open", no_reading)
+    again = planted.judge(genome_from_genes(GENES))
+    assert again.to_json() == approved.to_json()
+    assert again.digest == approved.digest
+
+
+def test_another_genome_of_the_family_finds_the_seal_open(
+    planted: Court, approved: Verdict
+) -> None:
+    cousin = genome_from_genes({**GENES, "entry": "roc(close, 1) < -0.4"})
+    assert family(cousin) == approved.family
+    verdict = planted.judge(cousin)
+    assert not verdict.approved
+    assert [gate.name for gate in verdict.gates if not gate.passed] == ["sealed"]
+    assert "already opened by " + approved.genome[:12] in gates_of(verdict)["sealed"].reason
+
+
+def test_a_look_at_the_sealed_bars_closes_the_gate(tmp_path: Path) -> None:
+    court = Court.over(plant_edge(1500), tmp_path)
+    genome = genome_from_genes(GENES)
+    court.vault.record_look(
+        family=family(genome),
+        symbols=("PLANTED",),
+        first=date(1999, 1, 4),
+        last=date(2009, 1, 1),
+        who="kasauti backtest",
+        when=NOW,
+        why="a backtest over all bars",
+    )
+    verdict = court.judge(genome)
+    assert court.admitted.seal is not None
+    assert [gate.name for gate in verdict.gates if not gate.passed] == ["sealed"]
+    assert "already seen by kasauti backtest" in gates_of(verdict)["sealed"].reason
+    assert court.vault.openings(court.admitted.seal) == ()
+
+
+def test_always_in_is_refused(tmp_path: Path) -> None:
+    court = Court.over(make_bars(("AAA",), 5000, start="1999-01-04", seed=3), tmp_path)
+    verdict = court.judge(genome_from_genes(ALWAYS))
+    gates = gates_of(verdict)
+    assert not verdict.approved
+    assert {"walk_forward", "regimes", "statistics", "sealed"} <= {
+        g.name for g in verdict.gates if not g.passed
+    }
+    assert gates["causality"].passed
+    assert gates["sealed"].reason.startswith("not opened: ")
+    assert court.admitted.seal is not None
+    assert court.vault.openings(court.admitted.seal) == ()
+    (death,) = court.register.deaths(genome=verdict.genome)
+    failed = verdict.first_failure
+    assert failed is not None
+    assert death.cause == f"{failed.name}: {failed.reason}"
+
+
+def test_the_best_of_many_random_genomes_on_noise_is_refused(tmp_path: Path) -> None:
+    court = Court.over(make_bars(("AAA",), 1500, seed=8), tmp_path)
+    rng = random.Random(4)
+    genomes = [random_genome(rng) for _ in range(80)]
+    tester = Backtester(court.admitted.searched, account=FREE)
+    scores = tester.score_all(genomes)
+    best = max(range(len(genomes)), key=lambda place: scores[place].sharpe)
+    assert scores[best].sharpe > 0.6  # it looks good, and is luck
+    verdict = court.judge(genomes[best])
+    assert not verdict.approved
+    assert not gates_of(verdict)["statistics"].passed
+    assert gates_of(verdict)["sealed"].reason.startswith("not opened: ")
+
+
+@pytest.mark.parametrize(
+    ("bars", "genes"),
+    [
+        pytest.param(
+            make_bars(("AAA",), 1000),
+            {**GENES, "entry": "close > highest(high, 20)"},
+            id="never trades",
+        ),
+        pytest.param(
+            Bars(
+                "sample",
+                ("FLAT",),
+                make_bars(sessions=1000).times,
+                np.full((1, 1000), 100.0),
+                np.full((1, 1000), 100.0),
+                np.full((1, 1000), 100.0),
+                np.full((1, 1000), 100.0),
+                np.full((1, 1000), 1e6),
+            ),
+            ALWAYS,
+            id="constant prices",
+        ),
+    ],
+)
+def test_nothing_gets_a_number_that_looks_fine(
+    tmp_path: Path, bars: Bars, genes: dict[str, object]
+) -> None:
+    verdict = Court.over(bars, tmp_path).judge(genome_from_genes(genes))
+    assert not verdict.approved
+    failed = {gate.name for gate in verdict.gates if not gate.passed}
+    assert {"walk_forward", "regimes", "statistics", "sealed"} <= failed
+    assert "NaN" not in json.dumps(verdict.to_json(), allow_nan=False)
+
+
+def test_too_few_bars_get_no_verdict(tmp_path: Path) -> None:
+    stocks = load_folder([NSE_STOCKS], market="nse").bars
+    court = Court.over(stocks.select(stocks.symbols[:2]), tmp_path)
+    with pytest.raises(VerdictRefused, match="618 bars, a verdict needs at least 1,000"):
+        court.judge(genome_from_genes(GENES))
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "complaint"),
+    [
+        pytest.param(
+            make_bars(("AAA",), 1500),
+            make_bars(("AAA",), 1500).between(0, 900),
+            "give the whole history",
+            id="a cut history",
+        ),
+        pytest.param(
+            make_bars(("AAA", "BBB"), 2000),
+            make_bars(("AAA", "BBB", "CCC"), 2000).between(0, 1650),
+            "only 50 sealed bars",
+            id="almost everything was searched",
+        ),
+    ],
+)
+def test_no_verdict_without_enough_unseen_bars_beside_the_searched(
+    tmp_path: Path, first: Bars, later: Bars, complaint: str
+) -> None:
+    court = Court.over(first, tmp_path)
+    court.admitted = court.vault.admit(later, now=NOW)
+    with pytest.raises(VerdictRefused, match=complaint):
+        court.judge(genome_from_genes(GENES))
+
+
+def test_every_opening_raises_the_threshold() -> None:
+    assert threshold_after(0) == pytest.approx(4.5, abs=1e-6)
+    assert threshold_after(1) == pytest.approx(4.6447, abs=1e-3)  # half the error rate
+    assert threshold_after(9) > threshold_after(1)
+
+
+def test_plain_figures_hold_no_numpy_and_nothing_infinite() -> None:
+    figures = {"a": np.float64(1.5), "b": [np.nan, np.int64(2)], "c": {"d": float("inf")}}
+    assert plain(figures) == {"a": 1.5, "b": [None, 2], "c": {"d": None}}
+
+
+def valid(court: Court, genome: str, scope: Scope, day: date, code: str, data: str) -> str | None:
+    found = Approvals(court.vault).valid(genome, scope, day, code_version=code, data_version=data)
+    return None if found is None else found.label
+
+
+def test_an_approval_needs_a_verdict_and_ends(planted: Court, approved: Verdict) -> None:
+    approvals = Approvals(planted.vault)
+    granted = approvals.grant(approved, code_version="c1", now=NOW, who="anna")
+    assert approvals.grant(approved, code_version="c1", now=NOW, who="anna") == granted
+    assert len(planted.vault.records.find("approval", genome=approved.genome)) == 1
+    assert granted.verdict == approved.digest
+    assert granted.regimes == tuple(gates_of(approved)["regimes"].figures["approved"])
+    day, data = NOW.date(), approved.data_version
+    label = "approved for paper trading at the lowest capital tier"
+    for scope, when, code, version, expected in (
+        (Scope.PAPER, day, "c1", data, label),
+        (Scope.REPLAY, day, "c1", data, label),
+        (Scope.PAPER, date(2027, 2, 20), "c1", data, label),
+        (Scope.PAPER, date(2027, 2, 21), "c1", data, None),
+        (Scope.PAPER, date(2026, 11, 21), "c1", data, None),
+        (Scope.PAPER, day, "c2", data, None),
+        (Scope.PAPER, day, "c1", "other", None),
+    ):
+        assert valid(planted, approved.genome, scope, when, code, version) == expected
+    approvals.revoke(approved.genome, why="data changed", who="check", now=NOW)
+    assert valid(planted, approved.genome, Scope.PAPER, day, "c1", data) is None
+    planted.vault.verify()
+
+
+def test_a_refused_genome_gets_no_approval_but_may_get_a_replay_permit(tmp_path: Path) -> None:
+    court = Court.over(make_bars(("AAA",), 1000), tmp_path)
+    genome = reference_strategy()
+    refused = Verdict(False, genome.hash, family(genome), (Gate("stress", False, "dies"),), (), "d")
+    approvals = Approvals(court.vault)
+    with pytest.raises(UsageError, match="not approved, stress: dies"):
+        approvals.grant(refused, code_version="c", now=NOW, who="anna")
+    approvals.replay_permit(
+        genome, code_version="c", data_version="d", now=NOW, who="demo", label=LABEL
+    )
+    assert valid(court, genome.hash, Scope.PAPER, NOW.date(), "c", "d") is None
+    assert valid(court, genome.hash, Scope.REPLAY, NOW.date(), "c", "d") == LABEL
+    assert court.admitted.seal is not None
+    history = court.vault.history_for_signals(
+        court.admitted.seal,
+        family=family(genome),
+        genome_hash=genome.hash,
+        who="demo",
+        when=NOW,
+        why="warm-up",
+    )
+    assert history.shape == (1, 200)
+    with pytest.raises(SealedDataError, match="already seen by demo"):
+        court.vault.open(
+            court.admitted.seal,
+            family=family(genome),
+            genome_hash=genome.hash,
+            who="anna",
+            when=NOW,
+            why="judge",
+        )
