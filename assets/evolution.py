@@ -1,5 +1,6 @@
 """The search as an asset: one seeded evolution over the searched bars, every trial registered."""
 
+from math import nan
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ from assets.present import plot, result, table
 from assets.regimes import LABELS
 from kasauti import research
 from kasauti.operations.plots import Generation, pareto_front, search_progress
-from kasauti.operations.tables import front_frame, history_frame
+from kasauti.operations.tables import front_frame, history_frame, search_frame
 from resources.project import Project
 
 FRONT = dg.AssetKey(["evolution", "front"])
@@ -33,9 +34,10 @@ def front(context: dg.AssetExecutionContext, project: Project) -> dg.Materialize
     frame = front_frame(found)
     version = space.lake.write("evolution/front", frame)
     space.lake.write("evolution/history", history_frame(found))
+    space.lake.write("evolution/search", search_frame(found, project.seed))
     points = frame[["sharpe", "consistency", "simplicity"]].to_numpy() if len(frame) else []
     steps = [
-        Generation(step.evaluations, step.best.get("sharpe", float("nan")), step.median)
+        Generation(step.evaluations, step.best.get("sharpe", nan), nan if step.median is None else step.median)
         for step in found.history
     ]
     return result(

@@ -44,9 +44,9 @@ def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any
     pool="orders",
 )
 def book(project: Project) -> Iterator[dg.MaterializeResult[Any]]:
-    """The desk works the next session of the replay; then the ledger is shown as tables."""
+    """The desk works the session that just ended; then the ledger is shown as tables."""
     desk = project.desk()
-    traded = desk.trade_next_session()
+    traded = desk.trade_session()
     lake = project.workspace().lake
     days = frames.days_frame(traded)
     extra: dict[dg.AssetKey, dict[str, Any]] = {
@@ -80,11 +80,12 @@ def ledger_is_whole(project: Project) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=ORDERS, blocking=True)
 def every_control_was_evaluated(project: Project) -> dg.AssetCheckResult:
-    """A control that was not evaluated is red: an order may have passed without it."""
-    frame = frames.controls_frame(project.desk().book())
+    """A control that no order was held against is red, once there was an order."""
+    book = project.desk().book()
+    frame = frames.controls_frame(book)
     red = frame[frame["red"]]
     return dg.AssetCheckResult(
-        passed=red.empty,
+        passed=red.empty or not book.evaluated,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"controls": len(frame), "red": ", ".join(red["control"])},
     )

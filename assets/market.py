@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from assets.present import plot, result, table
 from kasauti.market.expectations import EXPECTATIONS, check_bars
+from kasauti.market.panel import long_frame
 from kasauti.operations.market_plots import bars_overview
 from kasauti.operations.tables import findings_frame
 from resources.project import Project
@@ -21,7 +23,8 @@ def bars(project: Project) -> dg.MaterializeResult[Any]:
     space = project.workspace()
     gathered = space.gather()
     admitted = space.admit(gathered.bars, project.now())
-    searched, findings = admitted.searched, findings_frame(gathered.findings)
+    searched, seal = admitted.searched, admitted.seal
+    findings = findings_frame(gathered.findings)
     space.lake.write_bars("market/bars", searched)
     space.lake.write("market/findings", findings)
     return result(
@@ -33,7 +36,14 @@ def bars(project: Project) -> dg.MaterializeResult[Any]:
             "first": str(searched.times[0]),
             "last": str(searched.times[-1]),
             "sealing": admitted.note,
-            "closes": plot(bars_overview(searched, title="Bars that a search may read")),
+            "closes": plot(
+                bars_overview(
+                    searched,
+                    seal and np.datetime64(seal.boundary),
+                    seal and np.datetime64(seal.last),
+                    title="Bars that a search may read, and the sealed ones after them",
+                )
+            ),
             "findings": table(findings.to_dict("records")),
         },
     )
@@ -56,11 +66,11 @@ def forward(project: Project) -> dg.MaterializeResult[Any]:
 )
 def bars_are_sound(project: Project) -> Iterator[dg.AssetCheckResult]:
     """Great Expectations on the stored bars; one that fails stops everything downstream."""
-    for found in check_bars(project.workspace().lake.read("market/bars")):
+    for found in check_bars(long_frame(project.searched())):
         yield dg.AssetCheckResult(
             check_name=found.name,
             asset_key=BARS,
             passed=found.passed,
             severity=dg.AssetCheckSeverity[found.severity.name.replace("WARNING", "WARN")],
-            metadata={**found.figures, "rows": table(found.rows)},
+            metadata={**found.figures, "sample": table(found.sample)},
         )

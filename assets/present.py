@@ -7,8 +7,10 @@ import dagster as dg
 import pandas as pd
 
 from kasauti.operations.figure import Plot
+from kasauti.version import EVERYTHING, code_version
 
 TABLE_ROWS = 50
+CODE_TAG = "kasauti/code"  # of what computed it, so that other code computes it anew
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
@@ -17,7 +19,9 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
         {name: value if isinstance(value, bool | int | float) else str(value) for name, value in row.items()}
         for row, _ in zip(rows, range(TABLE_ROWS), strict=False)
     ]
-    return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
+    names = {name for record in records for name in record}
+    schema = None if names else dg.TableSchema([dg.TableColumn("nothing")])
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records], schema)
 
 
 def plot(picture: Plot) -> dg.MarkdownMetadataValue:
@@ -27,7 +31,7 @@ def plot(picture: Plot) -> dg.MarkdownMetadataValue:
 
 def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
     """Return the column names and types of `frame`."""
-    return dg.MetadataValue.column_schema(
+    return dg.TableSchemaMetadataValue(
         dg.TableSchema([dg.TableColumn(str(name), str(kind)) for name, kind in frame.dtypes.items()])
     )
 
@@ -43,5 +47,8 @@ def result(
     if frame is not None:
         extra = {"dagster/row_count": len(frame), "dagster/column_schema": schema(frame)}
     return dg.MaterializeResult(
-        asset_key=key, data_version=dg.DataVersion(version), metadata={**metadata, **extra}
+        asset_key=key,
+        data_version=dg.DataVersion(version),
+        metadata={**metadata, **extra},
+        tags={CODE_TAG: code_version(EVERYTHING)},
     )

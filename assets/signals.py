@@ -23,7 +23,7 @@ def daily_signals(project: Project) -> dg.MaterializeResult[Any]:
     return result(
         version,
         {
-            "day": str(desk.now().date()),
+            "session": str(desk.now().date()),
             "orders": len(desk.intents(signals)),
             "signals": table(frame.to_dict("records")),
         },

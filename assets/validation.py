@@ -77,6 +77,6 @@ def approvals(project: Project) -> dg.MaterializeResult[Any]:
     """What may be traded: approved strategies, or the reference with a permit for the replay."""
     space = project.workspace()
     granted = research.permits(space, project.admitted(), project.desk().now())
-    frame = approvals_frame(granted)
+    frame = approvals_frame([(approval, genome.to_genes()) for approval, genome in granted])
     version = space.lake.write("validation/approvals", frame)
     return result(version, {"granted": table(frame.to_dict("records"))}, frame)

@@ -81,8 +81,8 @@ def _account(bars: Bars) -> Account:
 
 
 def _rests_on(admitted: Admitted) -> dict[str, str]:
-    setup = Backtester(admitted.searched, account=_account(admitted.searched)).setup
-    return {"data": data_version(admitted), "code": code_version(), "account": setup}
+    market = admitted.searched.market  # names charges and account, the code version the rest
+    return {"data": data_version(admitted), "code": code_version(), "market": market}
 
 
 def candidates(space: Workspace) -> tuple[Genome, ...]:

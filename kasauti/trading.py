@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 
 from kasauti.errors import DataError
 from kasauti.execution.approvals import Permit
@@ -164,10 +165,15 @@ class ReplayDesk:
 
     # -- signals and orders ----------------------------------------------------------------------
 
+    @property
+    def ledger_path(self) -> Path:
+        """Where the replay ledger lies."""
+        return self.space.home.replay / "ledger.sqlite"
+
     def ledger(self) -> Ledger:
         """Open the replay ledger."""
         return Ledger(
-            self.space.home.replay / "ledger.sqlite",
+            self.ledger_path,
             scope=Scope.REPLAY,
             market=self.market.name,
             at=self.close_of(self.days[0]),
@@ -234,13 +240,13 @@ class ReplayDesk:
         """Return the reference prices of the bars up to the clock."""
         return BarReferences(self.arrived())
 
-    def trade_next_session(self) -> Book:
-        """Let the desk work the session after the clock with the intents that wait; then move on.
+    def trade_session(self) -> Book:
+        """Let the desk work the session that the clock stands at, with the intents that waited.
 
-        At the last session there is nothing left to trade and the book is returned as it is.
+        A session that the ledger has closed already is left as it is; the first one of the replay
+        has none before it that could have decided anything.
         """
-        later = [day for day in self.days if day > self.now().date()]
-        if not later:
+        if self.now().date() == self.days[0]:
             return self.book()
         settings = ReplaySettings(
             candidates=(),  # the signals asset has decided and the trade job has committed
@@ -250,10 +256,7 @@ class ReplayDesk:
             calendar=self.calendar,
             acknowledged_by="replay",
         )
-        bars = self.forward.between(0, int((self.forward.sessions <= later[0]).sum()))
-        book = replay_session(self.space.home.replay / "ledger.sqlite", bars, settings)
-        self.move_to(later[0])
-        return book
+        return replay_session(self.ledger_path, self.arrived(), settings)
 
     def verify(self) -> Verification:
         """Check the ledger's chain of hashes."""

@@ -8,6 +8,8 @@ PACKAGE = Path(__file__).resolve().parent
 # What decides a fill, a score or a verdict. Printing, alerts and commands may change freely.
 DECISIVE = ("market", "features", "regimes", "genome", "backtest", "validation")
 
+EVERYTHING = (*DECISIVE, "evolution", "execution")
+
 
 @lru_cache(maxsize=8)
 def code_version(parts: tuple[str, ...] = DECISIVE) -> str:

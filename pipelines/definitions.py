@@ -18,7 +18,8 @@ STAGES = [market, features, regimes, evolution, validation, signals, execution, 
 
 def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return all definitions, with `resources` in place of those that they name."""
-    project = Project()
+    given = dict(resources or {})
+    project = given.get("project", Project())
     return dg.Definitions(
         assets=dg.load_assets_from_modules(STAGES),
         asset_checks=dg.load_asset_checks_from_modules(STAGES),
@@ -29,7 +30,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             "project": project,
             "broker": GuardedBroker(project=project),
             "slack": SlackAlerts(),
-            **(resources or {}),
+            **given,
         },
         executor=dg.in_process_executor,
     )

@@ -290,7 +290,6 @@ def simulate(
                 undefined_distance += 1
             else:
                 below_one_share += 1
-        enter_due = False
 
         if quantity > 0.0 and reason == NONE:
             level, why = tighter(rules, stop_level, trail_distance, best)
@@ -321,13 +320,13 @@ def simulate(
             exit_charges = leg_charges(tape.rates[t], side < 0.0, delivery, value)
             cash += side * value - exit_charges
             trade = trades[closed]
-            trade.entry_bar, trade.exit_bar = entry_bar, t
-            trade.quantity, trade.reason = quantity, reason
-            trade.entry_price, trade.exit_price = entry_price, fill
-            trade.charges = entry_charges + exit_charges
-            trade.profit = side * (value - entry_value) - trade.charges
+            trade["entry_bar"], trade["exit_bar"] = entry_bar, t
+            trade["quantity"], trade["reason"] = quantity, reason
+            trade["entry_price"], trade["exit_price"] = entry_price, fill
+            trade["charges"] = entry_charges + exit_charges
+            trade["profit"] = side * (value - entry_value) - trade["charges"]
             closed += 1
-            charges += trade.charges
+            charges += trade["charges"]
             quantity, leave_due = 0.0, NONE
 
         equity[t - start] = cash + side * quantity * mark

@@ -173,13 +173,13 @@ def simulate_vectorbt(
                 unpaid_covers += 1
             cash += side * quantity * fill - exit_fee
             trade = trades[closed]
-            trade.entry_bar, trade.exit_bar = entry_bar, t
-            trade.quantity, trade.reason = quantity, reason
-            trade.entry_price, trade.exit_price = entry_price, fill
-            trade.charges = entry_fee + exit_fee
-            trade.profit = side * quantity * (fill - entry_price) - trade.charges
+            trade["entry_bar"], trade["exit_bar"] = entry_bar, t
+            trade["quantity"], trade["reason"] = quantity, reason
+            trade["entry_price"], trade["exit_price"] = entry_price, fill
+            trade["charges"] = entry_fee + exit_fee
+            trade["profit"] = side * quantity * (fill - entry_price) - trade["charges"]
             closed += 1
-            charges += trade.charges
+            charges += trade["charges"]
             quantity = 0.0
 
         equity[t - start] = cash

@@ -111,12 +111,23 @@ def search_id(backtester: Backtester, settings: SearchSettings, dataset: DataSet
 
 def _breeder(backtester: Backtester, settings: SearchSettings, dead: frozenset[str]) -> Breeder:
     return Breeder(
-        rng=random.Random(settings.seed),
+        rng=random.Random(_seed(settings.seed, dead)),
         vocabulary=vocabulary_of(backtester.bars, backtester.sides),
         immigrants=settings.immigrants,
         crossover=settings.crossover,
         tried=set(dead),
     )
+
+
+def _seed(seed: int, dead: frozenset[str]) -> int | str:
+    """Return the seed, moved on where genomes died before.
+
+    The same draws would only name the dead again: a second search on the same data began with
+    its whole first generation refused.
+    """
+    if not dead:
+        return seed
+    return f"{seed}:{hashlib.sha256(''.join(sorted(dead)).encode()).hexdigest()}"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def select(
     simplest = simplest_of_each_behaviour(everyone)
     originals = [one for one in everyone if simplest[one.behaviour] is one]
     pool = unique((*population, *children))
-    survivors = tools.selNSGA2([one for one in pool if simplest[one.behaviour] is one], size, "log")
+    unalike = [one for one in pool if simplest[one.behaviour] is one]
+    survivors = tools.selNSGA2(unalike, size, "log") if unalike else []  # DEAP fails on none
     front = pareto_front([one for one in originals if one.flaw is None])
     alive = {one.hash for one in (*survivors, *front)}
     leaving = [one for one in everyone if one.hash not in alive]

@@ -148,7 +148,7 @@ class Desk:
         """Take in what happened at the broker and compare; differences close entries."""
         snapshot = self._gate.snapshot()
         book = self.book
-        for news in (reconcile.new_fills, reconcile.new_moves):
+        for news in (reconcile.new_answers, reconcile.new_fills, reconcile.new_moves):
             entries = news(book, snapshot)
             if entries:
                 self.ledger.append_all(entries, at=now, epoch=self._lease.epoch)
@@ -201,15 +201,16 @@ class Desk:
         )
 
     def _act(self, action: decisions.Action, now: datetime) -> bool:
-        """Do one thing; False if the gate asks to wait."""
+        """Do one thing; False if gate or broker ask to wait."""
         match action:
             case decisions.Expire(key):
                 self._append(IntentDropped(key, OrderEvent.EXPIRE, "EXPIRED"), now)
             case decisions.Commit(intent):
                 self.ledger.append(IntentCommitted(intent), at=now, unique=f"intent:{intent.key}")
             case decisions.Cancel(tag):
-                self._gate.cancel(tag, now)
+                taken = self._gate.cancel(tag, now)
                 self.reconcile(now)
+                return taken or tag not in self.book.live
             case decisions.Release(intent):
                 ruling = self._gate.release(intent, now, self._comparison)
                 if ruling.passage is Passage.DELAYED:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from kasauti.errors import LedgerError
 from kasauti.execution.limits import Limits
@@ -195,7 +195,7 @@ Event = (
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Event.__args__}
 
 # Whoever wants an order, stops everything or looks at a streak need not be the desk.
-OPEN_TO_ALL = (IntentCommitted, IntentDropped, LatchChanged, Acknowledged)
+OPEN_TO_ALL = (IntentCommitted, LatchChanged, Acknowledged)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,10 @@ def from_json(kind: str, payload: str) -> Event:
     Raises
     ------
     LedgerError
-        For a kind that this version does not know.
+        For a kind that this version does not know, or a payload that is not one.
     """
-    event: Event = _adapter(kind).validate_json(payload)
+    try:
+        event: Event = _adapter(kind).validate_json(payload)
+    except ValidationError as error:
+        raise LedgerError(f"the ledger holds a broken {kind}: run its verification") from error
     return event

@@ -1,6 +1,6 @@
 """The book as tables for people: orders, positions, fills, trades, days, limits used, controls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,29 @@ import pandas as pd
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.model import Purpose
 from kasauti.execution.projections import Book
+from kasauti.execution.signals import Signal
 from kasauti.market.bars import Floats, Times
+
+
+def signals_frame(signals: Sequence[Signal]) -> pd.DataFrame:
+    """Return one row a signal, in the order in which they would be released."""
+    rows = [
+        {
+            "symbol": signal.symbol,
+            "purpose": signal.purpose.value,
+            "side": signal.side.value,
+            "quantity": signal.quantity,
+            "close": signal.close,
+            "limit": signal.limit_price,
+            "score": signal.score,
+            "reason": signal.reason,
+            "day": signal.day,
+            "genome": signal.genome_hash,
+            "version": signal.signal_version,
+        }
+        for signal in signals
+    ]
+    return _frame(rows, ["symbol", "purpose", "side", "quantity", "close", "limit", "reason"])
 
 
 def orders_frame(book: Book) -> pd.DataFrame:

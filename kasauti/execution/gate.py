@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from kasauti.errors import LeaseError
+from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution.approvals import Permits
 from kasauti.execution.brokers.base import Answer, Broker, BrokerOrder, BrokerPosition
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
@@ -20,9 +20,10 @@ from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Fill, Intent, Purpose
-from kasauti.execution.orders import OrderEvent
+from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import References, last_completed
 from kasauti.execution.usage import usage
+from kasauti.execution.views import OrderView
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
@@ -105,8 +106,9 @@ class Gate:
         LeaseError
             If another desk has raised the epoch: nothing was sent.
         LedgerError
-            If the decision cannot be written: nothing was sent.
+            If the intent is not queued, or the decision cannot be written: nothing was sent.
         """
+        view = self._queued(intent)
         given = self.look(intent, now, comparison)
         ruling = judge(self._controls, given)
         if ruling.passage is Passage.DELAYED:
@@ -115,19 +117,21 @@ class Gate:
         sealed = "" if given.limits is None else given.limits.hash
         decided = GateDecided(intent.key, allowed, ruling.code, ruling.decisions, sealed)
         if allowed:
-            view = self._ledger.book().order(intent.key)
-            attempt = 0 if view is None else view.never_arrived
-            self._ledger.append_new(
-                decided, at=now, epoch=self._lease.epoch, unique=f"send:{intent.tag}:{attempt}"
-            )
+            unique = f"send:{intent.tag}:{view.never_arrived}"
+            self._ledger.append_new(decided, at=now, epoch=self._lease.epoch, unique=unique)
             self._send(intent, now)
         else:
             alert = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
             self._ledger.append(decided, at=now, epoch=self._lease.epoch, alert=alert)
         return ruling
 
-    def cancel(self, tag: str, now: datetime) -> None:
-        """Ask the broker to cancel the rest of an order; a refusal shows when reconciling.
+    def cancel(self, tag: str, now: datetime) -> bool:
+        """Ask the broker to cancel the rest of an order; what became of it shows in its book.
+
+        Returns
+        -------
+        bool
+            Whether the broker took the request.
 
         Raises
         ------
@@ -136,10 +140,7 @@ class Gate:
         """
         if not self._lease.is_held:
             raise LeaseError("the lease is lost: nothing was cancelled")
-        reply = self.__broker.cancel(tag, now)
-        if reply.answer is Answer.ACCEPTED:
-            moved = OrderMoved(tag, OrderEvent.CANCEL, text="CANCELLED", at=now)
-            self._ledger.append(moved, at=now, epoch=self._lease.epoch)
+        return self.__broker.cancel(tag, now).answer is Answer.ACCEPTED
 
     def snapshot(self) -> Snapshot:
         """Return what the broker knows."""
@@ -191,6 +192,14 @@ class Gate:
             ledger_head=learn("ledger head", lambda: self._ledger.head()[1]),
             faults=faults,
         )
+
+    def _queued(self, intent: Intent) -> OrderView:
+        view = self._ledger.book().order(intent.key)
+        if view is None or view.intent != intent:
+            raise LedgerError(f"intent {intent.key} is not committed as it stands: commit it first")
+        if view.state is not OrderState.QUEUED:
+            raise LedgerError(f"intent {intent.key} is {view.state.value}: it is released once")
+        return view
 
     def _send(self, intent: Intent, now: datetime) -> None:
         if intent.purpose is Purpose.ENTRY and self._latch.is_set():

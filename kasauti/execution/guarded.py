@@ -11,7 +11,7 @@ from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution.clock import Clock
 from kasauti.execution.desk import Desk
 from kasauti.execution.events import IntentDropped
-from kasauti.execution.lease import is_taken
+from kasauti.execution.lease import Lease, is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Intent, Outcome
 from kasauti.execution.orders import OrderEvent
@@ -51,8 +51,9 @@ def submit_and_wait(
     while outcome_of(ledger, intent.key) in WAITING:
         if not is_taken(ledger.path):
             if host is None:
-                return _without_desk(ledger, intent, clock)
-            _hosted_step(host, clock)
+                _without_desk(ledger, intent, clock)
+            else:
+                _hosted_step(host, clock)
         if outcome_of(ledger, intent.key) not in WAITING or clock.now() >= until:
             break
         clock.wait(POLL)
@@ -81,12 +82,16 @@ def _hosted_step(host: DeskHost, clock: Clock) -> None:
         return  # another desk was faster: it does the work
 
 
-def _without_desk(ledger: Ledger, intent: Intent, clock: Clock) -> Outcome:
-    if outcome_of(ledger, intent.key) is Outcome.QUEUED:
-        ledger.append(
-            IntentDropped(intent.key, OrderEvent.DENY, DESK_DOWN),
-            at=clock.now(),
-            unique=f"desk-down:{intent.key}",
-            alert=f"{intent.symbol}: no desk, the intent was denied",
-        )
-    return outcome_of(ledger, intent.key)
+def _without_desk(ledger: Ledger, intent: Intent, clock: Clock) -> None:
+    """Deny under the lease, so that no desk can send the intent at the same time."""
+    try:
+        with Lease.take(ledger, host="sender without a desk", at=clock.now()) as lease:
+            if outcome_of(ledger, intent.key) is Outcome.QUEUED:
+                ledger.append(
+                    IntentDropped(intent.key, OrderEvent.DENY, DESK_DOWN),
+                    at=clock.now(),
+                    epoch=lease.epoch,
+                    alert=f"{intent.symbol}: no desk, the intent was denied",
+                )
+    except LeaseError:
+        return  # a desk has just started: it does the work

@@ -5,6 +5,7 @@ Appending is one IMMEDIATE transaction: read the head, refuse an older epoch, ch
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +90,13 @@ class Ledger:
 
     def __init__(self, path: Path, *, scope: Scope, market: str, at: datetime) -> None:
         self.path = path
-        self.engine = schema.connect(path)
+        try:
+            self.engine = schema.connect(path)
+        except (sqlite3.Error, SQLAlchemyError, OSError) as error:
+            raise LedgerError(
+                f"{path} cannot be opened as a ledger: {error}; check disk and permissions, "
+                "or restore a backup"
+            ) from error
         self._writer = schema.writing(self.engine)
         self._book = Book()
         self._append([Entry(Genesis(scope, market), "genesis")], at=at, genesis=True)
@@ -246,6 +253,10 @@ class Ledger:
             query = select(table).where(table.c.seq > after).order_by(table.c.seq)
             return [(row.seq, row.message) for row in connection.execute(query)]
 
+    def _rows(self) -> Iterator[Row[tuple[object, ...]]]:
+        with self.engine.connect() as connection:
+            yield from connection.execute(_AFTER, {"after": 0})
+
     def verify(self, anchor: tuple[int, str] | None = None) -> Verification:
         """Recompute the chain and report every edit, gap and re-ordering.
 
@@ -256,8 +267,8 @@ class Ledger:
         """
         problems: list[str] = []
         previous, epoch, seq, hashes = NOTHING, 0, 0, {0: NOTHING}
-        with self.engine.connect() as connection:
-            for row in connection.execute(select(_EVENTS).order_by(_EVENTS.c.seq)):
+        try:
+            for row in self._rows():
                 if row.seq != seq + 1:
                     problems.append(f"event {seq + 1} is missing: next is {row.seq}")
                 if row.previous != previous:
@@ -268,6 +279,8 @@ class Ledger:
                     problems.append(f"event {row.seq} has epoch {row.epoch} after {epoch}")
                 previous, epoch, seq = row.hash, row.epoch, row.seq
                 hashes[seq] = row.hash
+        except SQLAlchemyError as error:
+            problems.append(f"the file cannot be read after event {seq}: {error.__cause__}")
         if anchor is not None and hashes.get(anchor[0]) != anchor[1]:
             problems.append(f"event {anchor[0]} is not the one that was anchored")
         return Verification(seq, previous, tuple(problems))

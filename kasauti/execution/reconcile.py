@@ -23,6 +23,18 @@ _TOLD_BY = {
 NEVER_ARRIVED = "NEVER_ARRIVED"
 
 
+def new_answers(book: Book, snapshot: Snapshot) -> list[Entry]:
+    """Return the acknowledgements that were lost: orders unanswered here that the broker has."""
+    known = {row.order.tag: row for row in snapshot.orders}
+    return [
+        Entry(OrderMoved(row.order.tag, OrderEvent.ACKNOWLEDGE, row.broker_id))
+        for view in book.live_orders()
+        if view.state.is_unconfirmed
+        and (row := known.get(view.intent.tag)) is not None
+        and row.state is not OrderState.REJECTED
+    ]
+
+
 def new_fills(book: Book, snapshot: Snapshot) -> list[Entry]:
     """Return the executions of our orders that the ledger has not heard of."""
     return [

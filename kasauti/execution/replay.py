@@ -7,6 +7,7 @@ very moment where it stood and ends in the same state.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -28,6 +29,7 @@ from kasauti.execution.references import BarReferences, Reference, References
 from kasauti.execution.signals import (
     WINDOW,
     Candidate,
+    Signal,
     signals_for,
     to_intents,
     trailed,
@@ -68,6 +70,31 @@ class ReplaySettings:
     calendar: Calendar
     acknowledged_by: str | None = None
     references: Callable[[Bars], References] = BarReferences
+
+
+def decide(book: Book, bars: Bars, settings: ReplaySettings) -> list[Signal]:
+    """Return the ranked signals after the last bar, on the book as it stands.
+
+    The replay commits exactly these; whoever shows them beforehand shows what will be traded.
+
+    Parameters
+    ----------
+    book : Book
+        An empty one stands for an account that has not traded yet.
+    bars : Bars
+        Up to the session that was just closed.
+    settings : ReplaySettings
+    """
+    capital = book.capital or settings.limits.capital
+    return signals_for(
+        bars,
+        settings.candidates,
+        positions=book.positions,
+        limits=settings.limits,
+        market=settings.market,
+        equity=book.equity() if book.capital else capital,
+        cash=capital + book.cash_flow,
+    )
 
 
 def replay(
@@ -111,14 +138,13 @@ def replay(
     if not ahead or ahead[0] == 0:
         raise DataError(f"no session to replay from {first} with one before it: give more bars")
     before = _session(settings.calendar, days[ahead[0] - 1])
-    ledger = Ledger(path, scope=Scope.REPLAY, market=settings.market.name, at=before.close)
-    closed = {result.day for result in ledger.book().days}
-    todo = [position for position in ahead if days[position] not in closed]
-    if todo:
-        _Replay(ledger, bars, settings, todo).run(progress)
-    book = ledger.book()
-    ledger.close()
-    return book
+    market = settings.market.name
+    with closing(Ledger(path, scope=Scope.REPLAY, market=market, at=before.close)) as ledger:
+        closed = {result.day for result in ledger.book().days}
+        todo = [position for position in ahead if days[position] not in closed]
+        if todo:
+            _Replay(ledger, bars, settings, todo).run(progress)
+        return ledger.book()
 
 
 def replay_session(path: Path, bars: Bars, settings: ReplaySettings) -> Book:
@@ -189,20 +215,9 @@ class _Replay:
     def _decide(self, hosted: Hosted, history: Bars, session: Session) -> None:
         """After the close: move trails, decide signals, commit their intents."""
         desk, settings, now = hosted.desk, self._settings, self._clock.now()
-        book = desk.book
-        for moved in trailed(history, book.positions):
+        for moved in trailed(history, desk.book.positions):
             desk.revise(moved.symbol, moved.stop_price, str(history.sessions[-1]), now)
-        capital = book.capital or settings.limits.capital
-        signals = signals_for(
-            history,
-            settings.candidates,
-            positions=book.positions,
-            limits=settings.limits,
-            market=settings.market,
-            equity=book.equity() if book.capital else capital,
-            cash=capital + book.cash_flow,
-        )
-        for intent in to_intents(signals, session):
+        for intent in to_intents(decide(desk.book, history, settings), session):
             desk.submit(intent, now)
 
     def _play(self, hosted: Hosted, position: int, session: Session, phase: str) -> None:

@@ -1,7 +1,8 @@
 """Random genomes and the operators that breed them, on DEAP trees; selection is in `evolution`.
 
-Children depend on the passed generator alone, whatever other threads draw. Every child passes
-`check_genome`, keeps each rule within the vocabulary's size and compares nothing with itself.
+Children depend on the passed generator alone, whatever other threads draw. Children of genomes
+that pass `check_genome` pass it too; a changed rule keeps within the vocabulary's size and compares
+nothing with itself.
 """
 
 import random
@@ -124,8 +125,8 @@ def mutate(
         else:
             child = replace(genome, exit=_changed(genome.exit, change, rng, vocabulary))
         if child != genome:
-            return check_genome(child)
-    return check_genome(replace(genome, risk=neighbour(rng, RISKS, genome.risk)))
+            return child
+    return replace(genome, risk=neighbour(rng, RISKS, genome.risk))
 
 
 def mate(
@@ -143,7 +144,7 @@ def mate(
         if rng.random() < 0.5:
             mine, other = getattr(left, name), getattr(right, name)
             left, right = replace(left, **{name: other}), replace(right, **{name: mine})
-    return check_genome(left), check_genome(right)
+    return left, right
 
 
 def _random_rule(

@@ -146,12 +146,14 @@ def _distance(distance: _AtrDistance | _FractionDistance) -> Distance:
 
 
 def _explain(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False)[0]
-    gene = str(problem["loc"][0]) if problem["loc"] else "genes"
-    if problem["type"] == "extra_forbidden" and gene not in _REMEDIES:
+    problems = error.errors(include_url=False, include_context=False)
+    # A misspelt gene is also a missing one: the name that was written says more.
+    problem = next((p for p in problems if p["loc"][0] not in _REMEDIES), problems[0])
+    gene = str(problem["loc"][0])
+    if gene not in _REMEDIES:
         near = difflib.get_close_matches(gene, list(_REMEDIES), n=1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(_REMEDIES)}"
         return f"{gene[:40]}: there is no such gene: {advice}"
     if problem["type"] == "missing" and len(problem["loc"]) == 1:
         return f"{gene}: this gene is missing: expected {_REMEDIES[gene]}"
-    return f"{gene}: expected {_REMEDIES.get(gene, 'a gene')}, found {problem['input']!r:.60}"
+    return f"{gene}: expected {_REMEDIES[gene]}, found {problem['input']!r:.60}"

@@ -43,7 +43,16 @@ def _never_changes(left: Expression, right: Expression) -> bool:
     (low, high), (other_low, other_high) = _range(left), _range(right)
     if high <= other_low or other_high <= low:
         return True
+    if low >= 0 and _unscaled(left) == _unscaled(right):
+        return True
     return _never_above(left, right) or _never_above(right, left)
+
+
+def _unscaled(node: Expression) -> Expression:
+    """Return what a constant multiplies: ``1.02 * low`` and ``low`` never change places."""
+    if isinstance(node, Binary) and node.operator == "*" and isinstance(node.left, Number):
+        return node.right
+    return node
 
 
 def _never_above(low: Expression, high: Expression) -> bool:

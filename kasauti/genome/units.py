@@ -108,7 +108,7 @@ def is_finite_number(value: Any) -> bool:
 def _unary(node: Unary, unit: Unit) -> Unit:
     if node.operator == "not":
         if unit is not Unit.BOOLEAN:
-            raise UnitError(f"'not' needs a condition, found a {unit}: compare it with something")
+            raise UnitError(f"'not' needs a condition, found {_a(unit)}: compare it with something")
         return unit
     if node.operator != "-":
         raise UnitError(f"{node.operator!r} is no operator of one operand: there are '-' and 'not'")
@@ -125,7 +125,7 @@ def binary_unit(operator: str, left: Unit, right: Unit, node: Binary | None = No
         for unit in (left, right):
             if unit is not Unit.BOOLEAN:
                 raise UnitError(
-                    f"'{operator}' joins conditions, found a {unit}: compare it with something"
+                    f"'{operator}' joins conditions, found {_a(unit)}: compare it with something"
                 )
         return Unit.BOOLEAN
     if Unit.BOOLEAN in (left, right):
@@ -158,7 +158,7 @@ def _comparison(operator: str, left: Unit, right: Unit) -> Unit:
         return Unit.BOOLEAN
     advice = ": divide them and compare the ratio" if _level(left) is _level(right) else ""
     raise UnitError(
-        f"'{operator}' cannot compare a {left} with a {right}: expected equal units or a number"
+        f"'{operator}' cannot compare {_a(left)} with {_a(right)}: expected equal units or a number"
         + advice
     )
 
@@ -171,14 +171,14 @@ def _sum(operator: str, left: Unit, right: Unit) -> Unit:
         if other in SCALE_FREE:
             return other
         raise UnitError(
-            f"'{operator}' cannot join a plain number and a {other}: scale it instead, as in"
+            f"'{operator}' cannot join a plain number and {_a(other)}: scale it instead, as in"
             " 1.02 * close"
         )
     if change_of(left) is right:
         return left
     if operator == "+" and change_of(right) is left:
         return right
-    raise UnitError(f"'{operator}' cannot join a {left} and a {right}: expected equal units")
+    raise UnitError(f"'{operator}' cannot join {_a(left)} and {_a(right)}: expected equal units")
 
 
 def _product(left: Unit, right: Unit) -> Unit:
@@ -189,7 +189,7 @@ def _product(left: Unit, right: Unit) -> Unit:
     if left is Unit.RATIO:
         return right
     raise UnitError(
-        f"'*' cannot multiply a {left} by a {right}: expected a number or a ratio on one side"
+        f"'*' cannot multiply {_a(left)} by {_a(right)}: expected a number or a ratio on one side"
     )
 
 
@@ -201,8 +201,13 @@ def _quotient(left: Unit, right: Unit) -> Unit:
     if right is Unit.RATIO:
         return Unit.RATIO if left is Unit.NUMBER else left
     raise UnitError(
-        f"'/' cannot divide a {left} by a {right}: expected equal units, or a number or ratio below"
+        f"'/' cannot divide {_a(left)} by {_a(right)}: expected equal units, or a number or"
+        " ratio below"
     )
+
+
+def _a(unit: Unit) -> str:
+    return f"{'an' if unit[0] in 'aeiou' else 'a'} {unit}"
 
 
 def _level(unit: Unit) -> Unit:
@@ -256,7 +261,8 @@ def _bind(
         return bound
     if bound not in (Unit.NUMBER, unit):
         raise UnitError(
-            f"{function.name} cannot join a {bound} and a {unit}: expected equal units", argument
+            f"{function.name} cannot join {_a(bound)} and {_a(unit)}: expected equal units",
+            argument,
         )
     return unit
 

@@ -131,7 +131,6 @@ class Lake:
             )
         connection.execute(f"SET allowed_paths = [{', '.join(files)}]")
         connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
         return connection
 
     def _put(self, key: str, content: bytes, version: str) -> str:

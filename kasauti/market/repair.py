@@ -169,7 +169,8 @@ def _with_sound_volume(table: Table, report: FileReport) -> Table:
 
 def _inside_session(table: Table, market: Market, report: FileReport) -> Table:
     outside = ~inside_hours(table.times, market)
-    at_close = outside & inside_hours(table.times - np.timedelta64(1, "s"), market)
+    just_before = table.times - np.timedelta64(1, "s")
+    at_close = outside & inside_hours(just_before, market, allow_special=False)
     for where, problem in (
         (at_close, "the bar starts when the session ends"),
         (outside & ~at_close, "the bar lies outside the trading hours of its day"),

@@ -90,7 +90,7 @@ def date_axis(axes: "Axes", times: Times) -> None:
     if is_daily and times[-1] - times[0] < np.timedelta64(8, "D"):
         locator = untyped.DayLocator()
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, show_offset=False))
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
     axes.spines["bottom"].set_visible(True)
     axes.margins(x=0.01)
 

@@ -80,6 +80,7 @@ _ANY_TOKEN = re.compile("|".join(_TOKENS))
 _ANY_ID = re.compile(r'((?:\sid="|url\(#|href="#))')
 _UNWANTED = re.compile(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")  # a hundredth of a point is finer than any screen
+_TAG = re.compile(r"<[^>]*>")  # what stands between tags is text, and no figure of it may change
 _ONE_AT_A_TIME = threading.RLock()
 _PALETTE_SIZE = 96
 _BREAK = re.compile(r"\s*\n\s*")
@@ -118,7 +119,7 @@ class Plot:
             self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         text = buffer.getvalue()
         text = text[text.index("<svg") :]
-        text = _LONG_NUMBER.sub(r"\1", _UNWANTED.sub("", text))
+        text = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", tag.group()), _UNWANTED.sub("", text))
         text = _GROUP_ID.sub("<g", text)
         text = _ANY_ID.sub(rf"\g<1>{name}-", text)
         text = _ANY_TOKEN.sub(lambda found: _TOKENS[found.group()], text)

@@ -286,7 +286,7 @@ def _front(data: ReportData) -> plots.Plot:
     points = np.array([[one.fitness[name] for name in names[:3]] for one in data.survivors])
     hashes = [one.hash for one in data.survivors]
     judged = data.candidate.hash if data.candidate else ""
-    labels = (*names, "", "")[:3]
+    labels = (*map(figure_name, names), "", "")[:3]
     return plots.pareto_front(
         points,
         labels=(labels[0], labels[1], labels[2]),

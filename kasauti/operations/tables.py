@@ -53,6 +53,12 @@ def front_frame(found: SearchResult) -> pd.DataFrame:
     )
 
 
+def search_frame(found: SearchResult, seed: int) -> pd.DataFrame:
+    """Return the search itself as one row."""
+    facts = {"search": found.search, "evaluations": found.evaluations, "seconds": found.seconds}
+    return pd.DataFrame([{**facts, "seed": seed}])
+
+
 def history_frame(found: SearchResult) -> pd.DataFrame:
     """Return one row a generation; without its seconds, which differ from run to run."""
     return pd.DataFrame(

@@ -83,12 +83,17 @@ class Approvals:
         Raises
         ------
         UsageError
-            When the verdict does not approve.
+            When the verdict does not approve, or is not one that `judge` gave and recorded.
         """
         if not verdict.approved:
             failed = verdict.first_failure
             why = f"{failed.name}: {failed.reason}" if failed else "it has no gates"
             raise UsageError(f"{verdict.genome[:12]} is not approved, {why}")
+        given = self._records.find("verdict", genome=verdict.genome, digest=verdict.digest)
+        if not any(record.body["approved"] for record in given):
+            raise UsageError(
+                f"no such verdict on {verdict.genome[:12]} was ever given: judge the genome again"
+            )
         figures = {gate.name: gate.figures for gate in verdict.gates}
         return self._append(
             Approval(

@@ -68,7 +68,8 @@ class Vault:
             known = [seal for seal in seal_records.seals(page) if seal.concerns(bars)]
             for seal in known:
                 self._require_same_history(seal, bars)
-            boundary = min((s.boundary for s in known), default=sealed_file.fresh_boundary(bars))
+            # What must stay unseen is what counts; a joint panel may withhold more than that.
+            boundary = min((s.counts_from for s in known), default=sealed_file.fresh_boundary(bars))
             if boundary is None:
                 self._note_searched(page, bars, now)
                 return Admitted(bars, None, None, "too few sessions to seal any of them")

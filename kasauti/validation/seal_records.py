@@ -152,7 +152,7 @@ def _overlaps(record: Record, seal: Seal, by_id: Mapping[str, Seal]) -> bool:
     return (
         not set(body["symbols"]).isdisjoint(seal.symbols)
         and date.fromisoformat(body["first"]) <= seal.last
-        and date.fromisoformat(body["last"]) >= seal.boundary
+        and date.fromisoformat(body["last"]) >= seal.counts_from
     )
 
 

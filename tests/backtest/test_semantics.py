@@ -153,6 +153,14 @@ CASES = {
         enter=[0, 2],
         leave=[2],
     ),
+    "an exit that was filled does not close the next position": case(
+        [FLAT, FLAT, FLAT, FLAT, FLAT, FLAT, (101, 101, 101, 101)],
+        [(1, 3, 1000, 100.0, 100.0, "exit")],
+        101_000,
+        enter=[0, 3],
+        leave=[2],
+        open=1000,
+    ),
     "flat again by a stop at the close that decides: in at the next open": case(
         # 90,000 / (0.1 * 100) = 9,000 by risk, 90,000 / 100 = 900 by cash
         [FLAT, FLAT, (95, 95, 85, 100), FLAT, (100, 110, 100, 110)],
@@ -200,6 +208,12 @@ CASES = {
         [FLAT, FLAT, (108, 109, 80, 85)],
         [(1, 2, 1000, 100.0, 108.0, "target")],
         108_000,
+        target=fraction(0.05),
+    ),
+    "open exactly at the target, though the bar falls to the stop": case(
+        [FLAT, FLAT, (105, 106, 80, 85)],
+        [(1, 2, 1000, 100.0, 105.0, "target")],
+        105_000,
         target=fraction(0.05),
     ),
     "gap through the stop, though the bar rises to the target": case(
@@ -293,6 +307,9 @@ CASES = {
         stop=atr(2.0),
         risk=0.01,
     ),
+    "an ATR of zero is no trade": case(
+        [(100, 100, 100, 100)] * 22, [], 100_000, enter=[19], stop=atr(2.0)
+    ),
     "an ATR target": case(
         [*WARM, FLAT, (101, 107, 101, 106)],
         [(20, 21, 1000, 100.0, 106.0, "target")],
@@ -356,6 +373,13 @@ CASES = {
     "less than one share is no trade": case(
         [FLAT, FLAT, FLAT], [], 99.0, account=replace(FREE, capital=99.0)
     ),
+    "exactly one share": case(
+        [FLAT, FLAT, (110, 110, 110, 110)],
+        [],
+        110.0,
+        account=replace(FREE, capital=100.0),
+        open=1,
+    ),
     "less than one share by risk": case(
         # 1 % of 900 rupees is 9, the stop is 10 away
         [FLAT, FLAT, FLAT],
@@ -397,9 +421,9 @@ CASES = {
     "impact against the twenty bars before, after sizing, in the stop's base": case(
         # 100 shares of 10,000: 0.05 * sqrt(0.01) = 0.5 %; in at 100.5, stop 10 below at 90.5;
         # out: (19 * 10,000 + 810,000) / 20 = 50,000 before bar 22: 0.05 * sqrt(0.002)
-        [*WARM, FLAT, FLAT, (90, 90, 90, 90)],
-        [(21, 22, 100, 100.5, 90.0 * (1 - 0.05 * 0.002**0.5), "stop")],
-        100_000 + 100 * (90.0 * (1 - 0.05 * 0.002**0.5) - 100.5),
+        [*WARM, FLAT, FLAT, (95, 95, 90, 91)],
+        [(21, 22, 100, 100.5, 90.5 * (1 - 0.05 * 0.002**0.5), "stop")],
+        100_000 + 100 * (90.5 * (1 - 0.05 * 0.002**0.5) - 100.5),
         enter=[20],
         account=replace(FREE, slippage=Slippage(0.0, 0.05)),
         risk=0.01,
@@ -516,6 +540,13 @@ CASES = {
         enter=[0, 3],
         side=Side.SHORT,
     ),
+    "short: a forced cover keeps its name though the exit rule follows": case(
+        [FLAT, FLAT, (NAN, 206, 190, 205), (NAN, 160, 150, 150), (150, 150, 150, 150)],
+        [(1, 4, 1000, 100.0, 150.0, "forced_cover")],
+        50_000,
+        leave=[3],
+        side=Side.SHORT,
+    ),
     "short: no force while equity is above zero": case(
         [FLAT, FLAT, (NAN, 206, 190, 199.99), (199, 199, 199, 199)],
         [(1, 3, 1000, 100.0, 199.0, "stop")],
@@ -623,9 +654,10 @@ def test_an_intraday_short_is_bought_back_before_the_session_ends() -> None:
     # bars start at 9:15, 10:30, 11:45, 13:00 and 14:15; the last one is the session's last
     rows = [FLAT] * 4 + [(98.0, 99.0, 97.0, 97.0)] + [FLAT] * 5
     times = session_times(2, 5)
-    result = run(rows, times=times, market=NSE, enter=[1, 3], side=Side.SHORT)
+    result = run(rows, times=times, market=NSE, enter=[1, 8], side=Side.SHORT)
     trade = result.trades[0]
     assert (trade.reason, trade.exit_price, len(result.trades)) == ("square_off", 98.0, 1)
+    assert result.open == ()  # the entry that was due on the last bar lapsed
     assert trade.exit_time.isoformat() == "2025-01-01T14:15:00"
     long = run(rows, times=times, market=NSE, enter=[1])
     assert long.trades == ()
@@ -658,3 +690,19 @@ def test_a_daily_short_is_refused_where_the_market_forbids_it() -> None:
 def test_an_empty_window_is_refused() -> None:
     with pytest.raises(UsageError, match="window"):
         run([FLAT] * 3, window=(3, None))
+
+
+EXPOSURES = {
+    "exit at an open": ([FLAT] * 5, [2], 2 / 5),
+    "gap through the stop": ([FLAT, FLAT, FLAT, (80, 80, 80, 80), FLAT], [], 2 / 5),
+    "stop during the bar": ([FLAT, FLAT, FLAT, (95, 95, 80, 80), FLAT], [], 3 / 5),
+    "a bar that is not whole": ([FLAT, FLAT, NOTHING, FLAT, FLAT], [2, 3], 3 / 5),
+    "never": ([FLAT] * 5, [0], 0.0),
+}
+
+
+@pytest.mark.parametrize(("rows", "leave", "share"), EXPOSURES.values(), ids=EXPOSURES.keys())
+def test_exposure_counts_bars_held_beyond_the_open(
+    rows: list[Row], leave: list[int], share: float
+) -> None:
+    assert run(rows, leave=leave).metrics.exposure == share

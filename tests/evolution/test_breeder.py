@@ -75,15 +75,11 @@ def test_the_tournament_prefers_who_dominates_then_the_lonelier() -> None:
 
 
 def with_series(volume: float, **series: float) -> Bars:
-    prices = np.full((1, 3), 10.0)
-    return Bars(
-        "nse",
-        ("AAA",),
-        np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[D]"),
-        *[prices] * 4,
-        np.full((1, 3), volume),
-        series={name: np.full(3, value) for name, value in series.items()},
-    )
+    price = np.full((1, 3), 10.0)
+    times = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[D]")
+    values = {name: np.full(3, value) for name, value in series.items()}
+    flat = np.full((1, 3), volume)
+    return Bars("nse", ("AAA",), times, price, price, price, price, flat, series=values)
 
 
 @pytest.mark.parametrize(

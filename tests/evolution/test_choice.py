@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 
 from kasauti.evolution.choice import MOST_CANDIDATES, best
 from kasauti.evolution.outcome import FrontMember
-from kasauti.genome import genome_from_genes
+from kasauti.genome import genome_from_genes, to_text
 from tests.evolution.test_fitness import GENOME
 
 
@@ -34,13 +35,21 @@ FRONT = (
     ],
 )
 def test_candidates(front: tuple[FrontMember, ...], most: int, names: list[str]) -> None:
-    assert [one.hash for one in best(front, most)] == names
+    assert [one.hash for one in best(front, most=most)] == names
 
 
 def test_at_most_three_go_to_trial() -> None:
     assert MOST_CANDIDATES == 3
 
 
-def test_a_negative_number_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="most is -1"):
-        best(FRONT, -1)
+def test_candidates_that_trade_alike_are_one() -> None:
+    rng = np.random.default_rng(1)
+    first, other, noise = rng.standard_normal((3, 500))
+    returns = {
+        "close > sma(close, 20)": first,
+        "close > ema(close, 20)": first + 0.5 * noise,  # correlation .9 with the first
+        "close > open": first + 1.5 * noise,  # correlation .55
+        "close > high": other,
+    }
+    chosen = best(FRONT, lambda genome: returns[to_text(genome.entry)])
+    assert [one.hash for one in chosen] == ["a", "c", "d"]

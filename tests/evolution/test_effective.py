@@ -19,7 +19,8 @@ def correlated(count: int, correlation: float, seed: int = 1) -> Floats:
     rng = np.random.default_rng(seed)
     common = rng.standard_normal(T)
     own = rng.standard_normal((count, T))
-    return np.sqrt(correlation) * common + np.sqrt(1.0 - correlation) * own
+    series: Floats = correlation**0.5 * common + (1.0 - correlation) ** 0.5 * own
+    return series
 
 
 @pytest.mark.parametrize("trials", [20, 1_000])
@@ -40,11 +41,12 @@ def test_the_participation_ratio_of_the_whole_set_is_what_the_eigenvalues_say() 
 def test_independent_trials_count_in_full() -> None:
     independent = np.random.default_rng(2).standard_normal((64, T))
     assert effective_number(independent, 64) == pytest.approx(64, rel=0.03)
-    assert effective_number(independent, 1_000) > 600
+    assert effective_number(independent, 1_000) == pytest.approx(1_000, rel=0.05)
 
 
 def test_copies_are_one_trial() -> None:
-    assert effective_number(np.repeat(correlated(1, 0.0), 50, axis=0), 5_000) == pytest.approx(1.0)
+    copies = np.repeat(correlated(1, 0.0), 50, axis=0)
+    assert effective_number(copies, 5_000) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_never_fewer_than_the_behavioural_clusters() -> None:
@@ -52,7 +54,7 @@ def test_never_fewer_than_the_behavioural_clusters() -> None:
     leaders = rng.standard_normal((6, T)) + 0.8 * rng.standard_normal(T)  # pairs at about .39
     series = np.repeat(leaders, 5, axis=0) + 0.1 * rng.standard_normal((30, T))
     series[:20] = series[0] + 0.1 * rng.standard_normal((20, T))  # most are one and the same
-    assert clusters(np.corrcoef(series)) == 3
+    assert clusters(np.asarray(np.corrcoef(series))) == 3
     assert effective_number(series, 10_000) == 3.0
 
 

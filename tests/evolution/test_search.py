@@ -230,6 +230,14 @@ def test_the_dead_of_an_earlier_search_are_not_tried_again(
     assert not set(founders) & {one.genome for one in register.trials()}
 
 
+def test_a_longer_search_with_the_same_seed_goes_on_to_others(tmp_path: Path) -> None:
+    """The same draws would name only the dead: it once ended with an empty first generation."""
+    first = search(tmp_path)
+    longer = replace(SETTINGS, evaluations=SETTINGS.evaluations + 10)
+    assert search(tmp_path, longer).evaluations == longer.evaluations
+    assert first.evaluations == SETTINGS.evaluations
+
+
 def test_deaths_on_other_data_do_not_count(done: tuple[Path, SearchResult], tmp_path: Path) -> None:
     founders = [one["genome"] for one in records(done[0])[0][:20]]
     register = TrialRegister(tmp_path / "register.sqlite")

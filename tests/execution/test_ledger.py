@@ -182,6 +182,32 @@ def test_an_append_that_the_disk_refuses_says_so(tmp_path: Path) -> None:
     assert ledger.verify().ok
 
 
+def test_what_is_no_ledger_says_so(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").write_bytes(b"not a database, but long enough to be one" * 40)
+    with pytest.raises(LedgerError, match="cannot be opened as a ledger"):
+        make(tmp_path)
+
+
+def test_a_corrupted_page_is_found(tmp_path: Path) -> None:
+    ledger = filled(tmp_path, events=60)
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(ledger.path.read_bytes())
+    first = content.index(b"LatchChanged") // page
+    content[first * page : (first + 1) * page] = b"\xa5" * page
+    ledger.path.write_bytes(bytes(content))
+    assert not ledger.verify().ok
+
+
+def test_a_broken_payload_stops_the_fold(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    tamper(ledger, "UPDATE events SET payload = '{}' WHERE seq = 4")
+    with pytest.raises(LedgerError, match="broken LatchChanged"):
+        ledger.book()
+
+
 def _append_many(folder: Path, worker: int, count: int) -> None:
     ledger = make(folder)
     for number in range(count):

@@ -129,8 +129,7 @@ def world(
     """Host a desk on a ledger in `folder`, its session opened."""
     ledger = Ledger(folder / "ledger.sqlite", scope=scope, market="nse", at=now)
     known = dict(
-        references
-        or {s: Reference(s, YESTERDAY, Decimal(100)) for s in ("TEST", "OTHER", "THIRD")}
+        references or {s: Reference(s, YESTERDAY, Decimal(100)) for s in ("TEST", "OTHER", "THIRD")}
     )
     latch = Latch.beside(ledger.path)
     with Lease.take(ledger, host="test", at=now) as lease:
@@ -167,4 +166,5 @@ def bars_of(rows: Mapping[str, list[tuple[float, float, float, float]]], **more:
     length = table.shape[1]
     days = np.array(DAYS[:length], dtype="datetime64[D]")
     volume = np.full(table.shape[:2], more.get("volume", 1e6))
-    return Bars("nse", symbols, days, *(table[:, :, i] for i in range(4)), volume)
+    open_, high, low, close = (table[:, :, field] for field in range(4))
+    return Bars("nse", symbols, days, open_, high, low, close, volume)

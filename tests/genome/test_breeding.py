@@ -57,7 +57,7 @@ def next_generation(
     return children
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(deadline=None, max_examples=120, derandomize=True)
 @given(expressions())
 def test_tree_to_breeding_tree_to_tree_is_the_identity(tree: Expression) -> None:
     bred = to_breeding(tree)
@@ -251,6 +251,8 @@ TRIVIAL = {
     "close - close > 0": True,
     "close / close > 1": True,
     "close > lag(highest(high, 20), 1)": False,
+    "low < 1.02 * low": True,
+    "2 * macd(close) < macd(close)": False,
     "open < close": False,
     "high > bbands_upper(close)": False,
 }

@@ -266,6 +266,8 @@ def test_an_empty_lake_can_be_queried(tmp_path: Path) -> None:
         "COPY (SELECT 1) TO '{root}/lake/market/bars/x.parquet'",
         "ATTACH '{root}/other.db'",
         "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET allowed_paths = ['{root}/vault/sealed.parquet']",
         "INSTALL httpfs",
     ],
 )

@@ -228,11 +228,19 @@ def test_days_before_the_calendar_use_ordinary_hours_or_are_special(tmp_path: Pa
     times = ["2020-11-13 09:15:00", "2020-11-13 19:05:00"]  # the evening one is false
     muhurat = ["2020-11-14 18:15:00", "2020-11-14 18:20:00"]  # a real Saturday evening
     ordinary = [f"2020-11-{day} 10:00:00" for day in range(16, 21)]
-    (tmp_path / "A.csv").write_text(stamped("", *times, *muhurat, *ordinary))
+    at_close = "2020-11-20 15:30:00"
+    (tmp_path / "A.csv").write_text(stamped("", *times, *muhurat, *ordinary, at_close))
     loaded = load_folder([tmp_path])
-    (finding,) = loaded.findings
-    assert (finding.row, finding.rows_dropped) == (3, 1)
+    assert [(finding.row, finding.rows_dropped) for finding in loaded.findings] == [(11, 1), (3, 1)]
     assert loaded.bars.shape == (1, 8)
+
+
+def test_stamps_that_fit_as_written_are_not_taken_for_utc(tmp_path: Path) -> None:
+    morning = [f"2026-07-13 09:{minute}:00" for minute in (15, 30, 45)]  # 14:45 on, were it UTC
+    (tmp_path / "A.csv").write_text(stamped("", *morning))
+    loaded = load_folder([tmp_path])
+    assert loaded.findings == ()
+    assert str(loaded.bars.times[0]) == "2026-07-13T09:15:00"
 
 
 def test_flat_bars_of_a_market_halt_are_genuine(tmp_path: Path) -> None:

@@ -115,6 +115,14 @@ def test_ids_of_two_plots_on_a_page_do_not_meet() -> None:
     assert used and used <= ids[0]
 
 
+def test_the_svg_says_the_same_figures_as_the_drawing() -> None:
+    plot = heat()
+    tree = ElementTree.fromstring(plot.svg("one"))
+    shown = {(e.text or "").strip() for e in tree.iter() if e.tag.endswith("}text")}
+    drawn = {text.get_text() for text in plot.figure.axes[0].texts}
+    assert "+1.200 %" in drawn <= shown
+
+
 def test_equal_data_give_equal_bytes() -> None:
     assert PLOTS["closes"]().png() == PLOTS["closes"]().png()
     assert PLOTS["closes"]().svg("one") == PLOTS["closes"]().svg("one")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kasauti.errors import SealedDataError
 from kasauti.market.bars import Bars
@@ -96,6 +97,36 @@ def test_the_earliest_of_two_boundaries_holds_for_a_joint_panel(vault: Vault) ->
     # BBB was searched until bar 799, so only what lies after it can test anything.
     assert np.datetime64(admitted.seal.counts_from) == both.times[800]
     assert (admitted.seal.bars, admitted.seal.counted_bars) == (600, 200)
+
+
+def test_a_joint_panel_takes_nothing_from_its_members(vault: Vault) -> None:
+    long, late = make_bars(("AAA",), 1000), make_bars(("BBB",), 1500).between(1000)
+    blank = np.full((1, 1000), np.nan)
+    both = join(join_symbols(long, "BBB", blank), late)
+    vault.admit(long, now=NOW)
+    alone = vault.admit(late, now=NOW)
+    joint = vault.admit(both, now=NOW)
+    assert joint.searched.shape[1] == 800
+    assert joint.seal is not None
+    assert alone.seal is not None
+    assert joint.seal.counts_from == alone.seal.counts_from
+    for bars, searched in ((long, 800), (late, 400), (both, 800)):
+        assert vault.admit(bars, now=NOW).searched.shape[1] == searched
+    assert vault.admit(late, now=NOW).seal == alone.seal
+
+
+def join_symbols(bars: Bars, symbol: str, rows: NDArray[np.float64]) -> Bars:
+    """Return `bars` with one more symbol whose five fields are all `rows`."""
+    return Bars(
+        bars.market,
+        (*bars.symbols, symbol),
+        bars.times,
+        np.concatenate([bars.open, rows]),
+        np.concatenate([bars.high, rows]),
+        np.concatenate([bars.low, rows]),
+        np.concatenate([bars.close, rows]),
+        np.concatenate([bars.volume, rows]),
+    )
 
 
 def test_nothing_is_sealed_that_was_searched_before(vault: Vault) -> None:

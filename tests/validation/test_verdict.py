@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import random
 from collections.abc import Mapping
@@ -315,6 +316,12 @@ def test_an_approval_needs_a_verdict_and_ends(planted: Court, approved: Verdict)
     approvals.revoke(approved.genome, why="data changed", who="check", now=NOW)
     assert valid(planted, approved.genome, Scope.PAPER, day, "c1", data) is None
     planted.vault.verify()
+
+
+def test_a_verdict_that_was_never_given_grants_nothing(planted: Court, approved: Verdict) -> None:
+    better = dataclasses.replace(approved, gates=approved.gates[1:])
+    with pytest.raises(UsageError, match="was ever given"):
+        Approvals(planted.vault).grant(better, code_version="c1", now=NOW, who="anna")
 
 
 def test_a_refused_genome_gets_no_approval_but_may_get_a_replay_permit(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""The commands that need Dagster: demo and up. What they do stands in `demo` and `serve`."""
+
+import click
+
+from kasauti.cli import emit, json_option
+from kasauti.home import Home
+
+
+@click.command()
+@json_option
+def demo(as_json: bool) -> None:
+    """Take real bars to guarded paper orders, as Dagster assets; a second run repeats nothing."""
+    from kasauti.operations.progress import Progress
+    from pipelines.demo import run_demo, show_demo
+
+    with Progress() as progress:
+        outcome = run_demo(Home.from_environment(), progress)
+    emit({**outcome, "seconds": progress.seconds}, as_json, lambda: show_demo(outcome))
+
+
+@click.command()
+@click.option("--port", type=int, default=3000, show_default=True, help="Of the web page.")
+def up(port: int) -> None:
+    """Start Dagster's web page and daemon, and start either again when it ends; Ctrl-C stops."""
+    from pipelines.serve import serve
+
+    serve(Home.from_environment(), port)

@@ -1,0 +1,100 @@
+"""Keeps Dagster's web page and daemon running; what they serve stands in `definitions`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from kasauti.home import PROJECT_ROOT, Home
+from pipelines.instance import environment, open_instance
+
+LOOK_EVERY = 1.0  # seconds
+WAIT_BEFORE_RESTART = 5.0  # seconds; a process that cannot start is not started in a tight loop
+GRACE = 15.0  # seconds that a process has to end
+
+
+@dataclass
+class Service:
+    """One process that is to run all the time."""
+
+    name: str
+    command: Sequence[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    ended: float = field(default=-WAIT_BEFORE_RESTART)
+
+    def keep_running(self, now: float, variables: dict[str, str]) -> None:
+        """Start it if it does not run and did not end a moment ago."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        if self.process is not None:
+            say(f"{self.name} ended with code {self.process.returncode}; starting it again")
+            self.process, self.ended = None, now
+        if now - self.ended >= WAIT_BEFORE_RESTART:
+            # SIGINT at its default: a shell's `&` makes children ignore it, and Dagster copies that.
+            self.process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **variables},
+                cwd=PROJECT_ROOT,
+                preexec_fn=_default_interrupt,
+            )
+
+    def stop(self) -> None:
+        """Ask it to end, and end it if it does not."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def services(port: int) -> list[Service]:
+    """Return what has to run: the web page and the daemon."""
+    tool = Path(sys.executable).parent
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    page = [str(tool / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+    return [
+        Service("web page", page),
+        Service("daemon", [str(tool / "dagster-daemon"), "run", "-w", workspace]),
+    ]
+
+
+def serve(home: Home, port: int) -> None:
+    """Run both until interrupted; one that ends is started again."""
+    # A fresh home that several processes open at once breaks for good (dagster issue 27390).
+    open_instance(home).dispose()
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        del number, frame
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    running = services(port)
+    say(f"Dagster's page: http://127.0.0.1:{port} (Ctrl-C stops)")
+    try:
+        while not stopping:
+            for service in running:
+                service.keep_running(time.monotonic(), environment(home))
+            time.sleep(LOOK_EVERY)
+    finally:
+        for service in running:
+            service.stop()
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stderr.write(f"kasauti: {text}\n")

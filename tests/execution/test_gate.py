@@ -1,0 +1,283 @@
+"""Nothing reaches a broker but through the gate, and the gate says why."""
+
+import ast
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kasauti
+from kasauti.errors import LeaseError, LedgerError
+from kasauti.execution.brokers.base import Answer, Reply
+from kasauti.execution.brokers.paper import PaperBroker
+from kasauti.execution.controls import CONTROLS
+from kasauti.execution.events import GateDecided, OrderMoved
+from kasauti.execution.frames import controls_frame
+from kasauti.execution.gate import Passage
+from kasauti.execution.model import Order, Outcome, Scope
+from kasauti.execution.references import BarReferences, Reference
+from tests.execution.world import DAYS, OPEN, YESTERDAY, bars_of, entry, permit, world
+
+ROOT = Path(kasauti.__file__).resolve().parent.parent
+
+
+def test_an_accepted_order_was_judged_by_every_control(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        intent = entry()
+        assert w.desk.submit(intent, OPEN) is Outcome.QUEUED
+        w.desk.step(OPEN)
+        assert w.desk.outcome(intent.key) is Outcome.ACCEPTED
+        decided = [r.event for r in w.ledger.events() if isinstance(r.event, GateDecided)]
+        assert len(decided) == 1 and decided[0].allowed
+        assert {d.control for d in decided[0].decisions} == {c.id for c in CONTROLS}
+        assert all(d.passed for d in decided[0].decisions)
+        assert decided[0].limits_hash == w.desk.book.limits.hash  # type: ignore[union-attr]
+        assert w.desk.book.evaluated == {control.id: OPEN for control in CONTROLS}
+        assert not controls_frame(w.desk.book)["red"].any()
+
+
+def test_a_control_that_was_never_evaluated_is_red(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        assert controls_frame(w.desk.book)["red"].all()
+
+
+def test_the_same_order_is_denied_when_one_bar_is_stale(tmp_path: Path) -> None:
+    row = (100.0, 101.0, 99.0, 100.0)
+    fresh = bars_of({"TEST": [row, row], "OTHER": [row, row]})
+    for name, bars, outcome in (
+        ("fresh", fresh, Outcome.ACCEPTED),
+        ("stale", fresh.between(0, 1), Outcome.DENIED),
+    ):
+        references = {s: BarReferences(bars)(s) for s in ("TEST", "OTHER")}
+        known = {s: r for s, r in references.items() if r is not None}
+        with world(tmp_path / name, references=known) as w:
+            w.desk.submit(entry(), OPEN)
+            w.desk.step(OPEN)
+            assert w.desk.outcome(entry().key) is outcome, name
+            assert bool(w.broker.orders()) is (outcome is Outcome.ACCEPTED)
+    assert w.order(entry()).code == "STALE_REFERENCE"
+    refused = [
+        d.control
+        for record in w.ledger.events()
+        if isinstance(record.event, GateDecided)
+        for d in record.event.decisions
+        if not d.passed
+    ]
+    assert refused == ["K09"], "nothing else is wrong with it"
+
+
+def test_one_missing_close_is_a_stale_bar(tmp_path: Path) -> None:
+    row = (100.0, 101.0, 99.0, 100.0)
+    bars = bars_of({"TEST": [row, (*row[:3], float("nan"))], "OTHER": [row, row]})
+    reference = BarReferences(bars)
+    assert reference("TEST") == Reference("TEST", DAYS[0], Decimal("100.0"))
+    assert reference("OTHER") == Reference("OTHER", DAYS[1], Decimal("100.0"))
+    assert reference("NOBODY") is None
+
+
+BAD_ORDERS: list[tuple[str, dict[str, Any], str]] = [
+    ("negative price", {"limit_price": Decimal(-101)}, "INSTRUMENT"),
+    ("NaN price", {"limit_price": Decimal("NaN")}, "INSTRUMENT"),
+    ("quantity 0", {"quantity": 0}, "INSTRUMENT"),
+    ("off tick", {"limit_price": Decimal("101.003")}, "INSTRUMENT"),
+    ("unknown symbol", {"symbol": "NOBODY"}, "INSTRUMENT"),
+    ("without protection", {"protection": None}, "TRADE_RISK"),
+    ("no permit", {"genome_hash": "unknown"}, "NO_PERMIT"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), [row[1:] for row in BAD_ORDERS], ids=[row[0] for row in BAD_ORDERS]
+)
+def test_a_bad_order_is_refused_by_its_code(
+    tmp_path: Path, changes: dict[str, Any], code: str
+) -> None:
+    with world(tmp_path) as w:
+        intent = entry(**changes)
+        w.desk.submit(intent, OPEN)
+        w.desk.step(OPEN)
+        order = w.order(intent)
+        assert (order.outcome, order.code) == (Outcome.DENIED, code)
+        assert not w.broker.orders()
+        assert w.ledger.verify().ok
+        assert any(code in message for _, message in w.ledger.outbox())
+
+
+def test_a_replay_permit_is_worth_nothing_in_a_paper_ledger(tmp_path: Path) -> None:
+    permits = {"g": permit(Scope.REPLAY)}
+    with world(tmp_path, scope=Scope.PAPER, permits=permits) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "NO_PERMIT"
+
+
+@pytest.mark.parametrize("unreadable", [False, True], ids=["set", "unreadable"])
+def test_the_latch_denies_entries(tmp_path: Path, unreadable: bool) -> None:
+    with world(tmp_path) as w:
+        if unreadable:
+            w.latch.path = tmp_path / "gone" / "kill"
+        else:
+            w.latch.set(w.ledger, by="test", reason="test", at=OPEN)
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "KILLED"
+
+
+class LatchingBroker(PaperBroker):
+    """Its funds are asked for while the gate looks: then somebody sets the latch."""
+
+    def funds(self) -> Decimal:
+        self.latch_path.touch()
+        return super().funds()
+
+    latch_path: Path
+
+
+def test_the_latch_is_read_again_next_to_the_send(tmp_path: Path) -> None:
+    with world(tmp_path, broker_class=LatchingBroker) as w:
+        assert isinstance(w.broker, LatchingBroker)
+        w.broker.latch_path = w.latch.path
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        order = w.order(entry())
+        assert (order.state.value, order.code) == ("cancelled", "KILLED")
+        assert order.sent_at is not None, "every control had let it pass"
+        assert not w.broker.orders()
+
+
+def test_the_decision_is_on_disk_before_the_broker_sees_the_order(tmp_path: Path) -> None:
+    class Watching(PaperBroker):
+        seen: list[str]
+
+        def place(self, order: Order, at: Any) -> Reply:
+            last = list(w.ledger.events())[-1]
+            assert isinstance(last.event, GateDecided) and last.event.allowed
+            assert last.unique == f"send:{order.tag}:0"
+            self.seen = [order.tag]
+            return super().place(order, at)
+
+    with world(tmp_path, broker_class=Watching) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert isinstance(w.broker, Watching)
+        assert w.broker.seen == [entry().tag]
+
+
+def test_a_desk_with_an_old_epoch_sends_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.ledger.raise_epoch(host="another", at=OPEN)
+        with pytest.raises(LeaseError):
+            w.gate.release(entry(), OPEN, None)
+        with pytest.raises(LeaseError):
+            w.gate.cancel(entry().tag, OPEN)
+        assert not w.broker.orders()
+
+
+def test_what_cannot_be_learnt_is_told_and_denies(tmp_path: Path) -> None:
+    class Broke(PaperBroker):
+        def funds(self) -> Decimal:
+            raise OSError("connection reset")
+
+    with world(tmp_path, broker_class=Broke) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "FUNDS"
+        last = [r.event for r in w.ledger.events() if isinstance(r.event, GateDecided)][-1]
+        figures = next(d.figures for d in last.decisions if d.control == "K13")
+        assert "connection reset" in figures["funds"]
+
+
+def test_a_second_release_of_the_same_intent_is_impossible(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        later = OPEN + timedelta(seconds=30)
+        with pytest.raises(LedgerError, match="is open"):
+            w.gate.release(entry(), later, w.desk.reconcile(later))
+        assert len(w.broker.orders()) == 1
+
+
+def test_only_the_committed_intent_is_released(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        compared = w.desk.reconcile(OPEN)
+        with pytest.raises(LedgerError, match="not committed"):
+            w.gate.release(entry(), OPEN, compared)
+        w.desk.submit(entry(), OPEN)
+        with pytest.raises(LedgerError, match="not committed"):
+            w.gate.release(entry(quantity=11), OPEN, compared)
+        assert w.gate.release(entry(), OPEN, compared).passage is Passage.SENT
+
+
+class Losing(PaperBroker):
+    """Answers nothing; the order arrives or not."""
+
+    arrives: bool = True
+
+    def place(self, order: Order, at: Any) -> Reply:
+        if self.arrives:
+            super().place(order, at)
+        return Reply(Answer.LOST, text="time-out")
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrived", "never arrived"])
+@pytest.mark.parametrize("scope", list(Scope), ids=lambda scope: scope.value)
+def test_an_unknown_placement_is_looked_up_and_never_sent_again(
+    tmp_path: Path, arrives: bool, scope: Scope
+) -> None:
+    with world(tmp_path, scope=scope, broker_class=Losing) as w:
+        assert isinstance(w.broker, Losing)
+        w.broker.arrives = arrives
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        w.desk.step(OPEN + timedelta(seconds=5))
+        expected = Outcome.ACCEPTED if arrives else Outcome.REJECTED
+        assert w.desk.outcome(entry().key) is expected
+        assert len(w.broker.orders()) == int(arrives)
+        moves = [r.event.event for r in w.ledger.events() if isinstance(r.event, OrderMoved)]
+        assert moves[0].value == "lose"
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for package in ("kasauti", "assets", "resources", "pipelines"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_path_to_a_broker_but_through_the_gate() -> None:
+    """Only the gate calls `place`; only what hands a broker to a gate imports an adapter."""
+    adapters, callers = set(), set()
+    for name, tree in _modules():
+        if name.startswith("kasauti.execution.brokers"):
+            continue
+        names = set(_imports(tree))
+        if any(n.startswith("kasauti.execution.brokers.paper.PaperBroker") for n in names):
+            adapters.add(name)
+        if any(n == "kasauti.execution.brokers" for n in names):
+            adapters.add(name)
+        calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+        if any(isinstance(call, ast.Attribute) and call.attr == "place" for call in calls):
+            callers.add(name)
+    assert callers == {"kasauti.execution.gate"}
+    assert adapters == {"kasauti.execution.host", "kasauti.execution.self_test"}
+
+
+def test_the_broker_handle_is_private_to_the_gate(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        handles = [name for name, value in vars(w.gate).items() if value is w.broker]
+        assert handles == ["_Gate__broker"]
+        assert w.broker not in vars(w.desk).values()
+    assert OPEN.date() > YESTERDAY

@@ -1,0 +1,133 @@
+"""Each gate by itself: what makes it fail, and that it then says why."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kasauti.backtest import NO_SLIPPAGE, Account, Backtester
+from kasauti.backtest.second_opinion import Comparison
+from kasauti.genome import genome_from_genes
+from kasauti.market.bars import Bars
+from kasauti.market.charges import NO_CHARGES
+from kasauti.regimes import online
+from kasauti.regimes.model import OnlineLabels
+from kasauti.validation import gates
+from kasauti.validation.gates import Case
+from tests.validation.synthetic import make_bars, plant_edge
+
+FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
+REVERSAL = {
+    "entry": "roc(close, 1) < -0.5",
+    "exit": "roc(close, 1) > 0",
+    "side": "long",
+    "stop": {"fraction": 0.05},
+    "max_bars": 5,
+    "regimes": ["bull", "bear", "sideways", "volatile"],
+    "risk": 0.03,
+}
+
+
+def case_on(bars: Bars, *, trials: int = 1, openings: int = 0, **genes: object) -> Case:
+    tester = Backtester(bars, account=FREE)
+    return Case(genome_from_genes({**REVERSAL, **genes}), tester, trials, openings, seed=0)
+
+
+def test_labels_that_know_the_future_fail_causality(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hindsight(bars: Bars) -> OnlineLabels:
+        above = bars.close[0] > np.nanmean(bars.close[0])  # the mean of all bars, later ones too
+        return OnlineLabels(np.where(above, 0, 1).astype(np.int8))
+
+    case = case_on(make_bars(sessions=600), regimes=["bull"])
+    assert gates.causality(case).passed
+    monkeypatch.setattr(online, "label_online", hindsight)
+    leaky = gates.causality(case_on(make_bars(sessions=600), regimes=["bull"]))
+    assert not leaky.passed
+    assert "looks ahead: what it did on 20" in leaky.reason
+    assert leaky.figures["leaks"] > 0
+
+
+@pytest.mark.parametrize(
+    ("strength", "trials", "openings", "complaint"),
+    [
+        pytest.param(0.4, 100, 0, None, id="a strong edge after few trials"),
+        pytest.param(0.0, 1, 0, "4.50 is needed", id="no edge"),
+        pytest.param(0.18, 1, 0, None, id="a weaker edge, tried once"),
+        pytest.param(0.18, 1_000_000, 0, "after 1000000 trials", id="the same, the best of many"),
+        pytest.param(0.18, 1, 10**9, "is needed", id="the same, after too many openings"),
+    ],
+)
+def test_statistics(strength: float, trials: int, openings: int, complaint: str | None) -> None:
+    case = case_on(plant_edge(3000, strength), trials=trials, openings=openings)
+    gate = gates.statistics_gate(case)
+    assert gate.passed == (complaint is None), gate.reason
+    if complaint is not None:
+        assert complaint in gate.reason
+
+
+def test_holding_a_rising_market_has_no_alpha() -> None:
+    rising = plant_edge(3000, 0.0)
+    drift = np.exp(0.002 * np.arange(3000))
+    bars = dataclasses.replace(
+        rising,
+        open=rising.open * drift,
+        high=rising.high * drift,
+        low=rising.low * drift,
+        close=rising.close * drift,
+    )
+    case = case_on(bars, entry="close > 0 * close", exit="close < 0 * close", max_bars=500)
+    gate = gates.statistics_gate(case)
+    assert gate.figures["t"] > 4.5
+    assert not gate.passed
+    assert "holding the index does not explain" in gate.reason
+
+
+def test_regimes_are_scored_apart_and_few_trades_are_unknown() -> None:
+    gate = gates.regimes(case_on(plant_edge(3000), regimes=["bull", "bear", "sideways"]))
+    rows = gate.figures["regimes"]
+    assert gate.passed
+    assert rows["volatile"]["state"] == "not traded"
+    for name, row in rows.items():
+        assert (name in gate.figures["approved"]) == (row["state"] == "earns")
+        assert (row["state"] == "unknown") == (row["trades"] < 30 and name != "volatile")
+        if row["state"] == "earns":
+            low, high = row["interval"]
+            assert low < row["mean_return"] < high
+
+
+@pytest.mark.parametrize(
+    ("found", "passed", "reason"),
+    [
+        pytest.param(Comparison(1, 40, 0, {}, {}, 0.0), True, "the same 40 trades", id="equal"),
+        pytest.param(
+            Comparison(1, 40, 0, {}, {"max_bars": 1}, 0.0), True, "max_bars", id="left out"
+        ),
+        pytest.param(
+            Comparison(1, 40, 1, {}, {}, 0.0), False, "disagrees on 1 of 40", id="one differs"
+        ),
+        pytest.param(
+            Comparison(0, 0, 0, {"no trade": 1}, {}, 0.0), False, "no trade", id="no trade"
+        ),
+    ],
+)
+def test_second_opinion(
+    monkeypatch: pytest.MonkeyPatch, found: Comparison, passed: bool, reason: str
+) -> None:
+    monkeypatch.setattr(gates, "compare", lambda *_, **__: found)
+    gate = gates.second_opinion(case_on(make_bars(sessions=300)))
+    assert gate.passed == passed
+    assert reason in gate.reason
+
+
+def test_what_each_profile_can_buy() -> None:
+    """A share at 3,000 to 5,000 with a 5 % stop: 150 a trade is all that ₹5,000 may risk."""
+    cheap, dear = plant_edge(600), plant_edge(600)
+    dear = dataclasses.replace(
+        dear, open=dear.open * 40, high=dear.high * 40, low=dear.low * 40, close=dear.close * 40
+    )
+    rows = {row["profile"]: row for row in gates.affordability(case_on(cheap))}
+    assert list(rows) == ["ultra-conservative", "conservative", "moderate"]
+    assert all(row["bought"] == row["signals"] > 0 for row in rows.values())
+    costly = {row["profile"]: row for row in gates.affordability(case_on(dear))}
+    assert costly["ultra-conservative"]["bought"] < costly["ultra-conservative"]["signals"]
+    assert costly["moderate"]["bought"] == costly["moderate"]["signals"]
