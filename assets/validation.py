@@ -11,7 +11,6 @@ from assets.present import result, table
 from assets.regimes import LABELS
 from kasauti import research
 from kasauti.operations.tables import approvals_frame, verdicts_frame
-from kasauti.validation.reference_strategy import reference_strategy
 from resources.project import Project
 
 VERDICTS = dg.AssetKey(["validation", "verdicts"])
@@ -27,13 +26,14 @@ APPROVALS = dg.AssetKey(["validation", "approvals"])
 )
 def verdicts(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Every gate's finding on the search's best candidates and on the reference strategy."""
-    space, admitted = project.workspace(), project.admitted()
-    reference = reference_strategy()
-    judged = []
-    for genome in (*research.candidates(space), reference):
-        context.log.info(f"judging {genome.hash[:12]}")
-        verdict = research.put_on_trial(space, genome, admitted, project.now(), "research job")
-        judged.append((verdict, genome == reference))
+    space, gathered = project.workspace(), project.gathered()
+    judged = research.try_candidates(
+        space,
+        space.admit(gathered.bars, project.now()),
+        project.now(),
+        gathered.notes,
+        context.log.info,
+    )
     frame = verdicts_frame(judged)
     version = space.lake.write("validation/verdicts", frame)
     return result(

@@ -130,7 +130,9 @@ def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
     now = _now(loaded.bars.market)
     admitted = space.admit(loaded.bars, now)
     with Stages() as stages, stages.stage("judge") as stage:
-        return research.put_on_trial(space, genome, admitted, now, who, stage.say)
+        return research.put_on_trial(
+            space, genome, admitted, now, who, stage.say, notes=loaded.notes
+        )
 
 
 @dataclass(frozen=True)

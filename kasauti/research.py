@@ -1,7 +1,7 @@
 """From searched bars to verdicts and permits: the calls that a command and an asset share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -46,9 +46,11 @@ def search(
         )
 
 
-def recall(space: Workspace, genome: Genome, admitted: Admitted) -> Verdict | None:
+def recall(
+    space: Workspace, genome: Genome, admitted: Admitted, *, may_open: bool = True
+) -> Verdict | None:
     """Return the verdict that this code gave on this data, None if it gave none."""
-    return Verdicts(space.home.verdicts).find(genome, **_rests_on(admitted))
+    return Verdicts(space.home.verdicts).find(genome, **_rests_on(admitted, may_open))
 
 
 def put_on_trial(
@@ -58,11 +60,11 @@ def put_on_trial(
     now: datetime,
     who: str,
     progress: Callable[[str], None] | None = None,
+    *,
+    may_open: bool = True,
+    notes: Sequence[str] = (),
 ) -> Verdict:
-    """Judge one genome, or return the verdict that the same code gave on the same data."""
-    known = recall(space, genome, admitted)
-    if known is not None:
-        return known
+    """Judge one genome and keep the verdict."""
     verdict = judge(
         genome,
         admitted,
@@ -72,17 +74,61 @@ def put_on_trial(
         now=now,
         who=who,
         progress=progress,
+        may_open=may_open,
+        notes=notes,
     )
-    return Verdicts(space.home.verdicts).keep(verdict, genome, **_rests_on(admitted))
+    kept = Verdicts(space.home.verdicts)
+    return kept.keep(verdict, genome, **_rests_on(admitted, may_open))
 
 
 def _account(bars: Bars) -> Account:
     return Account(charges=get_market(bars.market).charges)
 
 
-def _rests_on(admitted: Admitted) -> dict[str, str]:
-    market = admitted.searched.market  # names charges and account, the code version the rest
-    return {"data": data_version(admitted), "code": code_version(), "market": market}
+def _rests_on(admitted: Admitted, may_open: bool) -> dict[str, str]:
+    return {
+        "data": data_version(admitted),
+        "code": code_version(),
+        "market": admitted.searched.market,  # names the charges
+        "opening": str(may_open),
+    }
+
+
+def try_candidates(
+    space: Workspace,
+    admitted: Admitted,
+    now: datetime,
+    notes: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+) -> list[tuple[Verdict, bool]]:
+    """Judge the last search's candidates, best first, and the reference strategy.
+
+    Only one of them may open the sealed bars: the best that passed all the other gates. Verdicts
+    that this code gave on this data stand: given again they would count more trials.
+
+    Returns
+    -------
+    list of (Verdict, bool)
+        The flag marks the reference strategy.
+    """
+    judged: list[tuple[Verdict, bool]] = []
+    may_open = True
+    for genome, is_reference in (
+        *((genome, False) for genome in candidates(space)),
+        (reference_strategy(), True),
+    ):
+        may = may_open and not is_reference
+        verdict = recall(space, genome, admitted, may_open=may) or put_on_trial(
+            space, genome, admitted, now, WHO, progress, may_open=may, notes=notes
+        )
+        may_open = may_open and not has_opened(verdict)
+        judged.append((verdict, is_reference))
+    return judged
+
+
+def has_opened(verdict: Verdict) -> bool:
+    """Whether the sealed bars were opened for this verdict."""
+    return any(gate.name == "sealed" and "opened" in gate.figures for gate in verdict.gates)
 
 
 def candidates(space: Workspace) -> tuple[Genome, ...]:

@@ -4,14 +4,15 @@ No computing here; whoever needs bars asks a `Workspace` for them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from kasauti.errors import UsageError
 from kasauti.evolution.register import TrialRegister
 from kasauti.home import Home
-from kasauti.market.bars import Bars
+from kasauti.market.bars import Bars, Times
+from kasauti.market.findings import Finding
 from kasauti.market.ingest import Merged, merge
 from kasauti.market.lake import Lake
 from kasauti.market.sources import Loaded, load_folder, load_sample
@@ -80,6 +81,27 @@ class Source:
         return load_folder(self.folders, market=self.market, index=self.index)
 
 
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A source's bars, ready to be sealed.
+
+    Attributes
+    ----------
+    bars : Bars
+    findings : tuple of Finding
+        What the loader found wrong, and what differs from the stored history.
+    notes : tuple of str
+        What a reader must know wherever a result rests on these bars.
+    appended : ndarray of datetime64
+        Times that were not stored before.
+    """
+
+    bars: Bars
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    appended: Times
+
+
 @dataclass(frozen=True)
 class Workspace:
     """State folder and source together."""
@@ -102,7 +124,7 @@ class Workspace:
         """The register of every strategy that was ever tried."""
         return TrialRegister(self.home.register)
 
-    def gather(self) -> Merged:
+    def gather(self) -> Gathered:
         """Return the bars to work on: the sample as it is, a folder merged into what is stored.
 
         The stored panel only grows: a file that lost or changed its history changes nothing here.
@@ -110,7 +132,7 @@ class Workspace:
         loaded = self.source.load()
         nothing = loaded.bars.times[:0]
         if self.source.is_sample:
-            return Merged(loaded.bars, loaded.findings, nothing)
+            return Gathered(loaded.bars, loaded.findings, loaded.notes, nothing)
         # Not the lake that `kasauti sql` opens: the sealed fifth is among these bars.
         store = Lake(self.home.ingested)
         if store.current(STORED) is None:
@@ -118,7 +140,8 @@ class Workspace:
         else:
             merged = merge(store.read_bars(STORED), loaded.bars)
         store.write_bars(STORED, merged.bars)
-        return replace(merged, findings=(*loaded.findings, *merged.findings))
+        findings = (*loaded.findings, *merged.findings)
+        return Gathered(merged.bars, findings, loaded.notes, merged.appended)
 
     def admit(self, bars: Bars, now: datetime) -> Admitted:
         """Seal the last fifth of the bars if that is not done yet, and return what may be read.

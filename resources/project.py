@@ -16,7 +16,7 @@ from kasauti.market.calendar import Calendar
 from kasauti.market.markets import get_market
 from kasauti.trading import ReplayDesk
 from kasauti.validation.seal import Admitted
-from kasauti.workspace import SAMPLE, Source, Workspace
+from kasauti.workspace import SAMPLE, Gathered, Source, Workspace
 
 
 class Project(dg.ConfigurableResource[Any]):
@@ -59,10 +59,13 @@ class Project(dg.ConfigurableResource[Any]):
         """Return the machine's time, at the exchange; what is done for the record carries it."""
         return SystemClock(get_market(self.market).zone).now()
 
+    def gathered(self) -> Gathered:
+        """Return the source's bars with what is to be known of them."""
+        return self.workspace().gather()
+
     def admitted(self) -> Admitted:
         """Return the bars as the vault hands them out."""
-        space = self.workspace()
-        return space.admit(space.gather().bars, self.now())
+        return self.workspace().admit(self.gathered().bars, self.now())
 
     def desk(self) -> ReplayDesk:
         """Return the replay of these bars."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -87,6 +87,8 @@ def judge(
     who: str,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    may_open: bool = True,
+    notes: Sequence[str] = (),
 ) -> Verdict:
     """Run every gate on the searched bars, and the sealed one if all of them passed.
 
@@ -110,6 +112,10 @@ def judge(
         Of the random cuts and of Optuna's sampler.
     progress : callable, optional
         Called with the name of each gate before it runs.
+    may_open : bool
+        Whether this genome may open the sealed bars: of one search only its best candidate may.
+    notes : sequence of str
+        What a reader must know of the data, for the verdict's notes.
 
     Raises
     ------
@@ -157,7 +163,7 @@ def judge(
         found[name] = check(case)
     said("sealed")
     mine = next((opening for opening in openings if opening.family == kin), None)
-    sealed = _sealed(case, kin, admitted, vault, seal, mine, found, now, who)
+    sealed = _sealed(case, kin, admitted, vault, seal, mine, found, now, who, may_open)
     order = ("causality", "walk_forward", "regimes", "stress", "statistics")
     listed = (*(found[name] for name in order), sealed, found["second_opinion"])
     verdict = Verdict(
@@ -165,7 +171,7 @@ def judge(
         genome.hash,
         kin,
         listed,
-        (*NOT_BUILT, *_capital_notes(case), admitted.note),
+        (*NOT_BUILT, *_capital_notes(case), admitted.note, *notes),
         f"{searched.data_version}:{seal.id}",
     )
     _record(verdict, dataset, vault, register, now, who)
@@ -214,6 +220,7 @@ def _sealed(
     found: dict[str, Gate],
     now: datetime,
     who: str,
+    may_open: bool,
 ) -> Gate:
     """Return the sealed gate: the recorded opening, a reason why not, or the opening itself."""
     own = case.genome.hash
@@ -231,6 +238,8 @@ def _sealed(
     failed = next((gate for gate in found.values() if not gate.passed), None)
     if failed is not None and mine is None:  # an opening that was interrupted is finished
         return Gate("sealed", False, f"not opened: {failed.name} failed")
+    if not may_open:
+        return Gate("sealed", False, "not opened: a better candidate of this search has opened it")
     try:
         bars = vault.open(
             seal,
@@ -269,19 +278,21 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal, now: datetime) -> Gate:
         "until": seal.last.isoformat(),
         "t_sealed": t,
         "t_searched": case.t,
+        "t_sealed_needed": gates.SEALED_T,
         "t_joined": joined,
         "threshold": threshold,
         "sealed_return": float((1.0 + returns).prod() - 1.0),
         "losses": [asdict(loss) for loss in losses],
     }
     reason = (
-        f"opened: t is {t:.2f} over the sealed bars and {joined:.2f} joined, "
-        f"{threshold:.2f} is needed"
+        f"opened: t is {t:.2f} over the sealed bars, {gates.SEALED_T} is needed; joined it is "
+        f"{joined:.2f}, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    return Gate("sealed", joined >= threshold and not fatal, reason, plain(figures))
+    confirmed = gates.holds_unseen(case.t, t, case.openings)
+    return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 
 def _capital_notes(case: Case) -> list[str]:

@@ -131,3 +131,20 @@ def test_what_each_profile_can_buy() -> None:
     costly = {row["profile"]: row for row in gates.affordability(case_on(dear))}
     assert costly["ultra-conservative"]["bought"] < costly["ultra-conservative"]["signals"]
     assert costly["moderate"]["bought"] == costly["moderate"]["signals"]
+
+
+@pytest.mark.parametrize(
+    ("searched", "sealed", "openings", "holds"),
+    [
+        pytest.param(4.5, 2.0, 0, True, id="both good"),
+        pytest.param(5.8, -0.71, 0, False, id="a great search that the unseen bars deny"),
+        pytest.param(9.0, 1.6, 0, False, id="unseen bars that say little alone"),
+        pytest.param(3.0, 3.0, 0, False, id="joined under the threshold"),
+        pytest.param(4.4, 1.7, 0, True, id="just over the threshold"),
+        pytest.param(4.4, 1.7, 3, False, id="the fourth to open needs more"),
+    ],
+)
+def test_the_sealed_bars_must_confirm_by_themselves(
+    searched: float, sealed: float, openings: int, holds: bool
+) -> None:
+    assert gates.holds_unseen(searched, sealed, openings) is holds
