@@ -1,1 +1,1 @@
-"""Dagster assets and asset checks, one module a stage; each calls one or two functions of kasauti."""
+"""Dagster assets and checks, one module a stage; each calls one or two functions of kasauti."""

@@ -4,11 +4,13 @@ from math import nan
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from assets.market import BARS
 from assets.present import plot, result, table
 from assets.regimes import LABELS
 from kasauti import research
+from kasauti.errors import KasautiError
 from kasauti.operations.plots import Generation, pareto_front, search_progress
 from kasauti.operations.tables import front_frame, history_frame, search_frame
 from resources.project import Project
@@ -16,9 +18,7 @@ from resources.project import Project
 FRONT = dg.AssetKey(["evolution", "front"])
 
 
-@dg.asset(
-    key=FRONT, deps=[BARS, LABELS], kinds={"numba"}, code_version="1", group_name="evolution"
-)
+@dg.asset(key=FRONT, deps=[BARS, LABELS], kinds={"numba"}, code_version="1", group_name="evolution")
 def front(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """The strategies that no other beat on return, consistency and simplicity together."""
     space = project.workspace()
@@ -35,9 +35,13 @@ def front(context: dg.AssetExecutionContext, project: Project) -> dg.Materialize
     version = space.lake.write("evolution/front", frame)
     space.lake.write("evolution/history", history_frame(found))
     space.lake.write("evolution/search", search_frame(found, project.seed))
-    points = frame[["sharpe", "consistency", "simplicity"]].to_numpy() if len(frame) else []
+    points = frame.reindex(columns=["sharpe", "consistency", "simplicity"]).to_numpy(np.float64)
     steps = [
-        Generation(step.evaluations, step.best.get("sharpe", nan), nan if step.median is None else step.median)
+        Generation(
+            step.evaluations,
+            step.best.get("sharpe", nan),
+            nan if step.median is None else step.median,
+        )
         for step in found.history
     ]
     return result(
@@ -58,9 +62,17 @@ def front(context: dg.AssetExecutionContext, project: Project) -> dg.Materialize
 def every_trial_is_registered(project: Project) -> dg.AssetCheckResult:
     """The register knows every strategy of the front and its chain of hashes is whole."""
     space = project.workspace()
-    rows = space.register.verify()
+    try:
+        rows = space.register.verify()
+    except KasautiError as error:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"problem": str(error)},
+        )
     known = {trial.genome for trial in space.register.trials()}
-    missing = [name for name in space.lake.read("evolution/front")["genome"] if name not in known]
+    front = space.lake.read("evolution/front").to_dict("records")
+    missing = [row["genome"] for row in front if row["genome"] not in known]
     return dg.AssetCheckResult(
         passed=not missing,
         severity=dg.AssetCheckSeverity.ERROR,

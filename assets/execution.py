@@ -19,9 +19,7 @@ ORDERS, FILLS, POSITIONS, PROFIT = BOOK = tuple(
 )
 
 
-@dg.asset(
-    key=INTENTS, deps=[SIGNALS], code_version="1", group_name="execution", pool="orders"
-)
+@dg.asset(key=INTENTS, deps=[SIGNALS], code_version="1", group_name="execution", pool="orders")
 def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any]:
     """Today's signals as intents in the ledger, with what the desk has made of them so far."""
     desk = project.desk()
@@ -33,12 +31,16 @@ def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any
     )
 
 
+def _spec(key: dg.AssetKey, source: dg.AssetKey, description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(key, deps=[source], description=description, code_version="1")
+
+
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec(ORDERS, deps=[INTENTS], description="Every intent and what became of it."),
-        dg.AssetSpec(FILLS, deps=[ORDERS], description="Executions with their charges."),
-        dg.AssetSpec(POSITIONS, deps=[FILLS], description="What is held, and its stop."),
-        dg.AssetSpec(PROFIT, deps=[FILLS], description="Equity and profit, net of charges."),
+        _spec(ORDERS, INTENTS, "Every intent and what became of it."),
+        _spec(FILLS, ORDERS, "Executions with their charges."),
+        _spec(POSITIONS, FILLS, "What is held, and its stop."),
+        _spec(PROFIT, FILLS, "Equity and profit, net of charges."),
     ],
     group_name="execution",
     pool="orders",
@@ -54,7 +56,11 @@ def book(project: Project) -> Iterator[dg.MaterializeResult[Any]]:
             "controls": table(frames.controls_frame(traded).to_dict("records")),
             "limits": table(frames.limits_frame(traded, desk.now()).to_dict("records")),
         },
-        PROFIT: {"profit": plot(profit_curve(*frames.profit_so_far(traded), title="Profit of the replay"))},
+        PROFIT: {
+            "profit": plot(
+                profit_curve(*frames.profit_so_far(traded), title="Profit of the replay")
+            )
+        },
     }
     for key, frame in (
         (ORDERS, frames.orders_frame(traded)),

@@ -13,10 +13,13 @@ TABLE_ROWS = 50
 CODE_TAG = "kasauti/code"  # of what computed it, so that other code computes it anew
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+def table(rows: Iterable[Mapping[Any, Any]]) -> dg.TableMetadataValue:
     """Return the first rows as a table; every value that is no number becomes text."""
     records = [
-        {name: value if isinstance(value, bool | int | float) else str(value) for name, value in row.items()}
+        {
+            str(name): value if isinstance(value, bool | int | float) else str(value)
+            for name, value in row.items()
+        }
         for row, _ in zip(rows, range(TABLE_ROWS), strict=False)
     ]
     names = {name for record in records for name in record}
@@ -32,7 +35,9 @@ def plot(picture: Plot) -> dg.MarkdownMetadataValue:
 def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
     """Return the column names and types of `frame`."""
     return dg.TableSchemaMetadataValue(
-        dg.TableSchema([dg.TableColumn(str(name), str(kind)) for name, kind in frame.dtypes.items()])
+        dg.TableSchema(
+            [dg.TableColumn(str(name), str(kind)) for name, kind in frame.dtypes.items()]
+        )
     )
 
 

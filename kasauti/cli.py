@@ -1,22 +1,37 @@
 """The command line `kasauti …`: reads options, calls one function, prints its result.
 
-What a command computes stands in the domain packages. Commands that need Dagster (demo, up) live in
-`pipelines.commands` and arrive through the entry point group ``kasauti.commands``.
+What a command computes stands in the domain packages. The operator's commands stand in
+`desk_commands`; those that need Dagster (demo, up) in `pipelines.commands`, which arrive through
+the entry point group ``kasauti.commands``.
 """
 
-import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any
 
 import click
 
+from kasauti import desk_commands
 from kasauti.errors import KasautiError
+from kasauti.options import (
+    bars_options,
+    emit,
+    genome_option,
+    index_option,
+    json_option,
+    market_option,
+)
+
+__all__ = ["cli", "emit", "json_option", "main"]
 
 NEGATIVE_ANSWER = 1
 BAD_INPUT = 2
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: neither a negative answer nor the user's mistake
+INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -42,84 +57,88 @@ def _brought() -> tuple[Any, ...]:
     return tuple(entry_points(group="kasauti.commands"))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="kasauti")
 def cli() -> None:
     """Breed trading strategies, put each one on trial, and trade only what holds."""
 
 
 def main() -> None:
-    """Run the command line; one clear line and exit code 2 for what the user can mend."""
+    """Run the command line; one clear line and exit code 2 for what the user can mend.
+
+    Anything unexpected is a bug: its traceback is shown, and the exit code is none of the answers.
+    """
+    sys.excepthook = _end_on_bug
     try:
         code = cli(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("kasauti: stopped", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
+        sys.exit(INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
-    except KasautiError as error:
-        click.echo(f"kasauti: {error}", err=True)
         sys.exit(BAD_INPUT)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "kasauti"
+        _complain(f"{error.format_message().rstrip('.')} (see `{path} --help`)")
+    except click.ClickException as error:
+        _complain(error.format_message())
+    except KasautiError as error:
+        _complain(str(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def emit(result: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
-    """Print one JSON object on standard output, or what `show` prints."""
-    if as_json:
-        click.echo(json.dumps(result, allow_nan=False))
-    else:
-        show()
+def _complain(message: str) -> None:
+    """End with one line that says what to mend, whatever the message's own line breaks."""
+    click.echo(f"kasauti: {' '.join(message.split())}", err=True)
+    sys.exit(BAD_INPUT)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def bars_options(command: Command) -> Command:
-    """Add ``--bars``, ``--index`` and ``--market`` to a command."""
-    for option in (
-        click.option("--market", default="nse", show_default=True, help="Market of the folders."),
-        click.option("--index", default=None, help="Symbol of the market index, for regimes."),
-        click.option(
-            "--bars",
-            multiple=True,
-            default=("sample",),
-            help="Folder with one CSV or Parquet a symbol; may be repeated. Default: the sample.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-genome_option = click.option(
-    "--genome",
-    "genome_file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Genome file, TOML or JSON.",
-)
-
+def _end_on_bug(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    traceback.print_exception(kind, error, trace)
+    click.echo("kasauti: this is a bug in Kasauti: please report it with the lines above", err=True)
+    sys.stderr.flush()
+    os._exit(INTERNAL_ERROR)  # a hook cannot choose the exit code otherwise
 
 
 @cli.command("compile")
 def compile_command() -> None:
-    """Compile every kernel once, so that no later command waits for numba."""
+    """Compile every kernel once, so that no later command waits."""
     from kasauti.backtest.compile import compile_kernels
 
     for name, seconds in compile_kernels().items():
         click.echo(f"{name}: {seconds:.1f} s", err=True)
 
 
+_COSTS = click.Choice(["market", "none"])
+
+
 @cli.command()
 @bars_options
 @genome_option
-@click.option("--capital", type=click.FloatRange(min=1), default=1_000_000.0, show_default=True)
-@click.option("--charges", type=click.Choice(["market", "none"]), default="market", show_default=True)
-@click.option("--slippage", type=click.Choice(["market", "none"]), default="market", show_default=True)
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Use no bar after this day.")
+@click.option(
+    "--capital",
+    type=click.FloatRange(min=1),
+    default=1_000_000.0,
+    show_default=True,
+    help="Rupees in each symbol's own account.",
+)
+@click.option(
+    "--charges", type=_COSTS, default="market", show_default=True, help="Brokerage, taxes and fees."
+)
+@click.option(
+    "--slippage", type=_COSTS, default="market", show_default=True, help="Spread and price impact."
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Use no bar after this day.",
+)
 @json_option
 def backtest(
     bars: tuple[str, ...],
@@ -132,12 +151,13 @@ def backtest(
     until: Any,
     as_json: bool,
 ) -> None:
-    """Trade one genome over all the bars given, each symbol with an account of its own.
+    """Trade one strategy over all the bars given.
 
-    The look is recorded: a strategy whose last fifth was seen this way cannot be approved on the
-    same data any more. --until keeps you out of it.
+    Each symbol has an account of its own. The look is recorded: a strategy whose result on the last
+    fifth of the bars was seen this way cannot be approved on the same bars any more, because a test
+    that was looked at proves nothing. --until keeps you out of that last fifth.
     """
-    from kasauti import commands
+    from kasauti import commands, show
 
     result = commands.backtest(
         commands.workspace(bars, market, index),
@@ -147,19 +167,44 @@ def backtest(
         with_slippage=slippage == "market",
         until=None if until is None else until.date(),
     )
-    emit(result.to_json(), as_json, lambda: commands.show_backtest(result))
+    emit(result.to_json(), as_json, lambda: show.show_backtest(result))
 
 
 @cli.command()
 @bars_options
-@click.option("--seed", type=int, default=7, show_default=True)
-@click.option("--evaluations", type=click.IntRange(min=1), default=20_000, show_default=True)
-@click.option("--population", type=click.IntRange(min=8), default=200, show_default=True)
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Same seed, same result, whatever the number of workers.",
+)
+@click.option(
+    "--evaluations",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    help="How many different strategies to try.",
+)
+@click.option(
+    "--population",
+    type=click.IntRange(min=8),
+    default=200,
+    show_default=True,
+    help="How many of them are kept and bred from at a time.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Threads that backtest side by side.",
+)
 @click.option(
     "--save",
+    metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for one genome file a strategy of the front.",
+    help="Write each strategy that was found there, as a file that --genome reads.",
 )
 @json_option
 def evolve(
@@ -173,21 +218,28 @@ def evolve(
     save: Path | None,
     as_json: bool,
 ) -> None:
-    """Search for strategies on the first four fifths of the bars; every trial is registered."""
-    from kasauti import commands
+    """Search for strategies on the first four fifths of the bars.
 
-    found = commands.evolve(
-        commands.workspace(bars, market, index), seed, evaluations, population, workers
-    )
+    The last fifth is sealed and cannot be read here. Every strategy that is tried is written into
+    the trial register. A search that was interrupted goes on where it stood.
+    """
+    from kasauti import commands, show
+
+    space = commands.workspace(bars, market, index)
+    if save is not None:
+        commands.make_folder(save)
+    found = commands.evolve(space, seed, evaluations, population, workers)
     if save is not None:
         commands.save_genomes(found, save)
-    emit(found.to_json(), as_json, lambda: commands.show_front(found))
+    emit(found.to_json(), as_json, lambda: show.show_front(found))
 
 
 @cli.command()
 @bars_options
 @genome_option
-@click.option("--who", envvar="USER", default="operator", help="Who asks; recorded.")
+@click.option(
+    "--who", envvar="USER", default="operator", show_default=True, help="Who asks, for the record."
+)
 @json_option
 def judge(
     bars: tuple[str, ...],
@@ -197,33 +249,50 @@ def judge(
     who: str,
     as_json: bool,
 ) -> int:
-    """Put one genome on trial. Exit code 0: approved, 1: not approved, 2: no verdict possible."""
-    from kasauti import commands
+    """Put one strategy on trial.
+
+    Every gate is run and reported. The sealed last fifth of the bars is opened only if all the
+    other gates passed, once, and on record. Exit code 0: approved; 1: not approved; 2: no verdict
+    is possible, for instance on fewer than 1,000 bars.
+    """
+    from kasauti import commands, show
 
     verdict = commands.judge(commands.workspace(bars, market, index), genome_file, who)
-    emit(verdict.to_json(), as_json, lambda: commands.show_verdict(verdict))
+    emit(verdict.to_json(), as_json, lambda: show.show_verdict(verdict))
     return 0 if verdict.approved else NEGATIVE_ANSWER
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--market", default="nse", show_default=True)
-@click.option("--index", default=None, help="Symbol of the market index.")
+@market_option
+@index_option
 @json_option
 def ingest(folder: Path, market: str, index: str | None, as_json: bool) -> None:
-    """Append the folder's new sessions to the stored bars; what is stored is never rewritten."""
-    from kasauti import commands
+    """Take in your own bars, or append their new sessions.
+
+    FOLDER holds one CSV or Parquet file a symbol. What is stored is never rewritten; the last fifth
+    of the first bars is sealed at once, and whatever comes later is forward data.
+    """
+    from kasauti import commands, show
 
     outcome = commands.ingest(folder, market, index)
-    emit(outcome.to_json(), as_json, lambda: commands.show_ingest(outcome))
+    emit(outcome.to_json(), as_json, lambda: show.show_ingest(outcome))
 
 
 @cli.command()
 @click.argument("query", required=False)
 @json_option
 def sql(query: str | None, as_json: bool) -> None:
-    """Ask DuckDB about the stored tables; without a query, list them."""
-    from kasauti import commands
+    """Ask DuckDB about the stored tables.
 
-    frame = commands.sql(query)
-    emit(commands.frame_json(frame), as_json, lambda: click.echo(frame.to_string(index=False)))
+    QUERY is one SQL statement, for instance: SELECT * FROM market.bars LIMIT 5. Without it the
+    tables are listed. Sealed bars are not among them.
+    """
+    from kasauti import commands, show
+
+    columns, rows = commands.sql(query)
+    emit({"rows": rows}, as_json, lambda: show.show_rows(columns, rows))
+
+
+for command in desk_commands.COMMANDS:
+    cli.add_command(command)

@@ -1,37 +1,46 @@
-"""What the commands do, with the machine's clock and state folder; how it is shown stands in `show`."""
+"""What the commands do, on the machine's clock and state folder; how it looks stands in `show`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from kasauti import research
 from kasauti.backtest import NO_SLIPPAGE, Account, Backtester, Result, Slippage
-from kasauti.errors import DataError, GenomeError
+from kasauti.errors import DataError, UsageError
 from kasauti.evolution.outcome import Progress, SearchResult, SearchSettings
 from kasauti.execution.clock import SystemClock
+from kasauti.execution.limits import DEFAULT_PROFILE
 from kasauti.genome import Genome, load_genome
 from kasauti.genome.family import family
 from kasauti.genome.writing import to_toml
 from kasauti.home import Home
+from kasauti.market.atomic import write_atomically
+from kasauti.market.bars import Bars
 from kasauti.market.charges import NO_CHARGES
 from kasauti.market.lake import Lake
 from kasauti.market.markets import get_market
 from kasauti.market.sources import Loaded
-from kasauti.show import show_findings
+from kasauti.operations.collect import Made, make_report
+from kasauti.operations.tables import signals_frame
+from kasauti.own_bars import ForwardDesk
+from kasauti.plain import plain, rows
+from kasauti.show import show_findings, tell
+from kasauti.trading import APPROVED, ReplayDesk
 from kasauti.validation.verdict import Verdict
 from kasauti.workspace import Source, Workspace
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # Under this many bars nothing can be judged, so nothing can be spoilt by looking.
 JUDGEABLE_BARS = 1_000
+TABLES = "SELECT schema AS layer, name, column_names AS columns FROM (SHOW ALL TABLES) ORDER BY ALL"
 
 
 def workspace(bars: Sequence[str], market: str, index: str | None) -> Workspace:
     """Return the workspace that ``--bars``, ``--market`` and ``--index`` name."""
+    get_market(market)  # a market that does not exist is refused even where it is not needed
     return Workspace(Home.from_environment(), Source.of(bars, market, index))
 
 
@@ -45,11 +54,6 @@ def _load(space: Workspace) -> Loaded:
     return loaded
 
 
-def read_genome(path: Path) -> Genome:
-    """Return the genome in the file `path`; the error names the file."""
-    return load_genome(path)
-
-
 def backtest(
     space: Workspace,
     genome_file: Path,
@@ -60,10 +64,11 @@ def backtest(
     until: date | None,
 ) -> Result:
     """Trade one genome over all the bars, and record the look where it spoils a later verdict."""
-    genome = read_genome(genome_file)
-    bars = _load(space).bars
+    genome = load_genome(genome_file)
+    loaded = _load(space)
+    bars = loaded.bars
     if until is not None:
-        bars = bars.between(0, int((bars.sessions <= until).sum()))
+        bars = bars.between(0, int((bars.sessions <= np.datetime64(until)).sum()))
     if not bars.shape[1]:
         raise DataError(f"no bars until {until}: choose a later day")
     market = get_market(bars.market)
@@ -72,17 +77,24 @@ def backtest(
         market.charges if with_charges else NO_CHARGES,
         Slippage() if with_slippage else NO_SLIPPAGE,
     )
-    if bars.shape[1] >= JUDGEABLE_BARS:
-        space.vault.record_look(
-            family=family(genome),
-            symbols=bars.symbols,
-            first=bars.sessions[0].astype(date),
-            last=bars.sessions[-1].astype(date),
-            who="kasauti backtest",
-            when=_now(bars.market),
-            why="a backtest over all bars given",
-        )
-    return Backtester(bars, account=account).run(genome)
+    result = Backtester(bars, account=account).run(genome)
+    if loaded.bars.shape[1] >= JUDGEABLE_BARS:
+        _record_look(space, genome, bars)  # before anybody sees the result
+    return replace(result, notes=(*result.notes, *loaded.notes))
+
+
+def _record_look(space: Workspace, genome: Genome, bars: Bars) -> None:
+    last = bars.sessions[-1].astype(date)
+    space.vault.record_look(
+        family=family(genome),
+        symbols=bars.symbols,
+        first=bars.sessions[0].astype(date),
+        last=last,
+        who="kasauti backtest",
+        when=_now(bars.market),
+        why="a backtest over all bars given",
+    )
+    tell(f"The look is recorded: bars up to {last} are no test of this strategy's family any more")
 
 
 def evolve(
@@ -92,6 +104,8 @@ def evolve(
     from kasauti.operations.progress import Progress as Stages
 
     loaded = _load(space)
+    for note in loaded.notes:
+        tell(note)
     now = _now(loaded.bars.market)
     admitted = space.admit(loaded.bars, now)
     settings = SearchSettings(seed=seed, evaluations=evaluations, population=population)
@@ -112,20 +126,25 @@ def describe(step: Progress) -> str:
     return f"generation {step.generation}: best {best}; {step.front} on the front"
 
 
-def save_genomes(found: SearchResult, folder: Path) -> list[Path]:
+def make_folder(folder: Path) -> None:
+    """Make the folder that results go to; asked for before the long work, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def save_genomes(found: SearchResult, folder: Path) -> None:
     """Write each genome of the front as a TOML file that ``--genome`` reads."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{one.hash[:12]}.toml" for one in found.front]
-    for path, one in zip(paths, found.front, strict=True):
-        path.write_text(to_toml(one.genome))
-    return paths
+    for one in found.front:
+        write_atomically(folder / f"{one.hash[:12]}.toml", to_toml(one.genome).encode())
 
 
 def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
     """Put one genome on trial."""
     from kasauti.operations.progress import Progress as Stages
 
-    genome = read_genome(genome_file)
+    genome = load_genome(genome_file)
     loaded = _load(space)
     now = _now(loaded.bars.market)
     admitted = space.admit(loaded.bars, now)
@@ -137,7 +156,7 @@ def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What `ingest` added."""
+    """What `ingest` added: the times that were not stored before; `stored` counts all bars."""
 
     symbols: tuple[str, ...]
     appended: tuple[str, ...]
@@ -158,7 +177,8 @@ class Ingested:
 
 def ingest(folder: Path, market: str, index: str | None) -> Ingested:
     """Append the folder's new sessions to the stored bars; the first ones are sealed at once."""
-    space = Workspace(Home.from_environment(), Source.of([str(folder)], market, index))
+    get_market(market)
+    space = Workspace(Home.from_environment(), Source((folder,), market, index))
     grown = space.gather()
     show_findings(grown.findings)
     space.admit(grown.bars, _now(market))
@@ -170,19 +190,98 @@ def ingest(folder: Path, market: str, index: str | None) -> Ingested:
     )
 
 
-def sql(query: str | None) -> "pd.DataFrame":
-    """Return the answer of DuckDB over the lake, or the list of tables."""
+def sql(query: str | None) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return columns and rows of DuckDB's answer over the lake, or of the list of tables."""
     import duckdb
 
-    with Lake(Home.from_environment().lake).connect() as connection:
+    lake = Lake(Home.from_environment().lake)
+    if not lake.keys():
+        raise UsageError(f"nothing is stored in {lake.root} yet: run `kasauti demo` first")
+    with lake.connect() as connection:
         try:
-            return connection.sql(query or "SHOW ALL TABLES").df()
+            answer = connection.sql(query or TABLES)
+            if answer is None:
+                raise UsageError("the query is empty: give one SQL statement")
+            found = rows(answer.columns, answer.fetchall())
+            return list(found[0]) if found else answer.columns, found
         except duckdb.Error as error:
             raise DataError(f"the query failed: {error}") from error
 
 
-def frame_json(frame: "pd.DataFrame") -> dict[str, Any]:
-    """Return a table as plain values."""
-    import json
+@dataclass(frozen=True)
+class Today:
+    """What the permitted strategies want.
 
-    return {"rows": json.loads(frame.to_json(orient="records", date_format="iso"))}
+    Attributes
+    ----------
+    decided : datetime
+        Exchange time: the close that it was decided on.
+    permitted : tuple of dict
+        The strategies, each with what its permit is worth.
+    signals : tuple of dict
+        One a symbol, in the order in which they would be released.
+    """
+
+    decided: datetime
+    permitted: tuple[dict[str, str], ...]
+    signals: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the signals as ``kasauti signals --json`` prints them."""
+        return {
+            "decided": self.decided.isoformat(),
+            "permitted": list(self.permitted),
+            "signals": list(self.signals),
+        }
+
+
+def signals(space: Workspace) -> Today:
+    """Return today's signals of the permitted strategies; nothing is ordered.
+
+    Raises
+    ------
+    UsageError
+        If nothing was searched and judged in this state folder yet.
+    """
+    desk = _desk(space)
+    permitted = tuple(
+        {"genome": candidate.genome.hash, "label": approval.label}
+        for candidate, approval in desk.candidates()
+    )
+    if not permitted:
+        tell("No strategy may be traded on these bars by this code: run `kasauti demo` again.")
+    frame = signals_frame(desk.signals())
+    return Today(desk.now(), permitted, tuple(plain(frame.to_dict("records"))))
+
+
+def report(space: Workspace, out: Path | None) -> Made:
+    """Write the report, and a copy of it to `out`.
+
+    Raises
+    ------
+    UsageError
+        If nothing was searched and judged in this state folder yet.
+    """
+    desk = _desk(space)
+    made = make_report(desk, _now(desk.market.name))
+    if out is None:
+        return made
+    try:
+        write_atomically(out, made.path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}") from error
+    return replace(made, path=out)
+
+
+def _desk(space: Workspace) -> ReplayDesk:
+    """Return the desk of these bars, as the assets see it."""
+    if space.lake.current(APPROVED) is None:
+        raise UsageError(
+            f"nothing was searched and judged in {space.home.root} yet: run `kasauti demo` first"
+        )
+    bars = space.gather().bars
+    now = _now(bars.market)
+    admitted = space.admit(bars, now)
+    if space.source.is_sample:
+        return ReplayDesk(space, admitted, DEFAULT_PROFILE)
+    return ForwardDesk(space, admitted, DEFAULT_PROFILE, now)

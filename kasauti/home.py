@@ -50,6 +50,16 @@ class Home:
         return self.root / "replay"
 
     @property
+    def replay_ledger(self) -> Path:
+        """The replay's ledger (SQLite)."""
+        return self.replay / "ledger.sqlite"
+
+    @property
+    def replay_clock(self) -> Path:
+        """The session at whose close the replay clock stands."""
+        return self.replay / "clock"
+
+    @property
     def searches(self) -> Path:
         """Checkpoints of evolution."""
         return self.root / "searches"

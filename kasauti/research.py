@@ -148,7 +148,7 @@ def candidates(space: Workspace) -> tuple[Genome, ...]:
 def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[Approval, Genome]]:
     """Grant what the last verdicts allow; where they allow nothing, the reference's permit.
 
-    A permit of the reference strategy is worth something on the replay clock only.
+    That permit is worth something on the replay clock only, so own bars get none.
     """
     approvals = Approvals(space.vault)
     granted = []
@@ -157,7 +157,7 @@ def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[A
         if verdict is not None and verdict.approved:
             approval = approvals.grant(verdict, code_version=code_version(), now=now, who=WHO)
             granted.append((approval, genome))
-    if granted:
+    if granted or not space.source.is_sample:
         return granted
     reference = reference_strategy()
     permit = approvals.replay_permit(

@@ -1,8 +1,8 @@
 """How results look on a terminal: tables for a person, never for a program (that is ``--json``)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kasauti.market.findings import Finding, Severity
 from kasauti.operations.words import money, number, percent
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kasauti.backtest import Result
-    from kasauti.evolution.search import SearchResult
-    from kasauti.market.ingest import Ingested
+    from kasauti.commands import Ingested, Today
+    from kasauti.evolution.outcome import SearchResult
+    from kasauti.execution.stop import Switched
+    from kasauti.operations.status import Account, Status
     from kasauti.validation.verdict import Verdict
 
 SHOWN_TRADES = 12
@@ -41,11 +43,21 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     console().print(shown)
 
 
+def tell(text: str) -> None:
+    """Say one line on standard error."""
+    console(errors=True).print(text, markup=False, soft_wrap=True)
+
+
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Say on standard error what the loader found wrong."""
+    """Say on standard error what the loader found wrong, once where many files have the same."""
     marks = {Severity.INFO: "·", Severity.WARNING: "!", Severity.ERROR: "✗"}
+    alike: dict[tuple[Severity, str, str], list[Finding]] = {}
     for finding in findings:
-        console(errors=True).print(f"{marks[finding.severity]} {finding}", markup=False)
+        key = (finding.severity, finding.problem, finding.remedy)
+        alike.setdefault(key, []).append(finding)
+    for (severity, problem, remedy), (first, *others) in alike.items():
+        files = f"{first.file} and {len(others)} more files: {problem}. {remedy}"
+        tell(f"{marks[severity]} {files if others else first}")
 
 
 def show_backtest(result: "Result") -> None:
@@ -87,7 +99,7 @@ def show_backtest(result: "Result") -> None:
         ],
     )
     for note in result.notes:
-        console().print(f"· {note}", markup=False)
+        say(f"· {note}")
 
 
 def show_front(found: "SearchResult") -> None:
@@ -106,7 +118,10 @@ def show_front(found: "SearchResult") -> None:
             for one in found.front[:SHOWN_GENOMES]
         ],
     )
-    console().print("None of these is approved: put one on trial with `kasauti judge`.")
+    if found.front:
+        say("None of these is approved: put one on trial with `kasauti judge`.")
+    else:
+        say("Not one kept the constraints: try more evaluations, or longer bars.")
 
 
 def show_verdict(verdict: "Verdict") -> None:
@@ -117,10 +132,127 @@ def show_verdict(verdict: "Verdict") -> None:
         [(gate.name, "passed" if gate.passed else "failed", gate.reason) for gate in verdict.gates],
     )
     for note in verdict.notes:
-        console().print(f"· {note}", markup=False)
-    console().print("Approved." if verdict.approved else "Not approved.")
+        say(f"· {note}")
+    say("Approved." if verdict.approved else "Not approved.")
 
 
 def show_ingest(outcome: "Ingested") -> None:
-    """Print what was appended and what differed."""
-    console().print(outcome.summary, markup=False)
+    """Print what was appended."""
+    added = outcome.appended
+    what = f"{len(added)} new times, {added[0]} to {added[-1]}" if added else "nothing new"
+    say(f"{', '.join(outcome.symbols)}: {what}; {outcome.stored} stored")
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Print a query's answer, one line a row and nothing cut off."""
+    lines = [list(columns)] + [["" if v is None else str(v) for v in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        console().out("  ".join(cells).rstrip())
+
+
+def show_status(status: "Status") -> None:
+    """Print every check, then what each ledger holds and may do."""
+    marks = {"ok": "✓", "red": "✗ red", "absent": "–"}
+    table(
+        f"Kasauti in {status.home}",
+        ("", "what", ""),
+        [(marks[check.health.value], check.name, check.detail) for check in status.checks],
+    )
+    show_limits(status.accounts)
+    for account in status.accounts:
+        if account.positions:
+            _show_positions(account)
+        table(
+            f"Controls of the {account.ledger} ledger",
+            ("", "control", "last evaluated"),
+            [
+                ("✗ red" if row["red"] else "✓", f"{row['control']} {row['code']}", _when(row))
+                for row in account.controls
+            ],
+        )
+    red = len(status.red)
+    say("Nothing is red." if not red else f"{red} red: mend it before you trade.")
+
+
+def _when(row: Mapping[str, Any]) -> str:
+    return str(row["evaluated"] or "never")
+
+
+def _show_positions(account: "Account") -> None:
+    table(
+        f"Open positions of the {account.ledger} ledger",
+        ("symbol", ">shares", ">bought at", ">now", ">stop", ">profit"),
+        [
+            (
+                row["symbol"],
+                row["quantity"],
+                number(row["entry_price"]),
+                number(row["mark"]),
+                "none" if row["stop"] is None else number(row["stop"]),
+                money(row["profit"], 2),
+            )
+            for row in account.positions
+        ],
+    )
+
+
+def show_limits(accounts: Iterable["Account"]) -> None:
+    """Print what is used of each limit and what is allowed."""
+    for account in accounts:
+        since = f"sealed for {account.sealed}" if account.sealed else "no session was opened yet"
+        table(
+            f"Limits of the {account.ledger} ledger: {account.profile}, {since}",
+            ("limit", ">used", ">allowed"),
+            [
+                (row["limit"], _amount(row["used"]), _amount(row["allowed"]))
+                for row in account.limits
+            ],
+        )
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return ""
+    return number(value, 0 if value == int(value) else 2)
+
+
+def show_signals(today: "Today") -> None:
+    """Print what the permitted strategies want at the next open."""
+    for one in today.permitted:
+        say(f"{one['genome'][:12]}: {one['label']}")
+    when = f"{today.decided:%Y-%m-%d %H:%M}"
+    if not today.signals:
+        say(f"No signal at the close of {when}.")
+        return
+    table(
+        f"Signals decided at the close of {when}, for the next open",
+        ("symbol", "", "side", ">shares", ">close", ">limit", "why"),
+        [
+            (
+                row["symbol"],
+                row["purpose"],
+                row["side"],
+                row["quantity"],
+                number(row["close"]),
+                number(row["limit"]),
+                row["reason"],
+            )
+            for row in today.signals
+        ],
+    )
+
+
+def show_switched(switched: Iterable["Switched"]) -> None:
+    """Print whether each ledger's trading is stopped now."""
+    for one in switched:
+        state = "stopped" if one.stopped else "not stopped"
+        changed = "" if one.changed else ", as it was"
+        record = "recorded in the ledger" if one.recorded else "no ledger yet"
+        say(f"{one.ledger}: {state}{changed}; {one.problem or record}")
+
+
+def say(text: str) -> None:
+    """Print one sentence or more of the result."""
+    console().print(text, markup=False, soft_wrap=True)

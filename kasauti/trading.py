@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from kasauti.errors import DataError
 from kasauti.execution.approvals import Permit
@@ -23,9 +24,9 @@ from kasauti.execution.limits import Limits
 from kasauti.execution.limits import profile as limits_of
 from kasauti.execution.model import Intent, Outcome, Scope
 from kasauti.execution.projections import Book
-from kasauti.execution.references import BarReferences, References
-from kasauti.execution.replay import ReplaySettings, replay_session
-from kasauti.execution.signals import Candidate, Signal, signals_for, to_intents
+from kasauti.execution.references import BarReferences, References, last_completed
+from kasauti.execution.replay import ReplaySettings, decide, replay_session
+from kasauti.execution.signals import Candidate, Signal, to_intents
 from kasauti.genome import genome_from_genes
 from kasauti.market.atomic import write_atomically
 from kasauti.market.bars import Bars
@@ -56,6 +57,8 @@ class ReplayDesk:
     space: Workspace
     admitted: Admitted
     profile: str
+
+    scope: ClassVar[ApprovalScope] = ApprovalScope.REPLAY
 
     @cached_property
     def market(self) -> Market:
@@ -110,6 +113,28 @@ class ReplayDesk:
         """Return the forward bars that the clock has reached."""
         return self.forward.between(0, int((self.forward.sessions <= self.now().date()).sum()))
 
+    @property
+    def last_day(self) -> date:
+        """Session of the newest bar that has arrived, a sealed one where none came after it."""
+        arrived, seal = self.arrived(), self.admitted.seal
+        if not arrived.shape[1] and seal is not None:
+            return seal.last
+        bars = arrived if arrived.shape[1] else self.admitted.searched
+        day: date = bars.sessions[-1].astype(object)
+        return day
+
+    def missing_sessions(self) -> list[date]:
+        """Return the sessions that are over by the clock and whose bars have not arrived.
+
+        Raises
+        ------
+        DataError
+            If the calendar does not know the days in question: then nobody can say.
+        """
+        last = self.last_day
+        over = last_completed(self.calendar, self.now())
+        return [session.day for session in self.calendar.sessions(last, over) if session.day > last]
+
     def history(self, approval: Approval) -> Bars:
         """Return all bars up to the clock, as warm-up of a strategy that is decided on."""
         seal = self.admitted.seal
@@ -129,7 +154,9 @@ class ReplayDesk:
 
     def candidates(self) -> list[tuple[Candidate, Approval]]:
         """Return the genomes that hold an approval, or a permit of the replay."""
-        found = []
+        found: list[tuple[Candidate, Approval]] = []
+        if self.space.lake.current(APPROVED) is None:
+            return found
         for row in self.space.lake.read(APPROVED).to_dict("records"):
             genome = genome_from_genes(json.loads(str(row["genes"])))
             approval = self.approval(genome.hash)
@@ -139,10 +166,10 @@ class ReplayDesk:
         return found
 
     def approval(self, genome_hash: str) -> Approval | None:
-        """Return what lets this genome trade in the replay now, at this profile, if anything does."""
+        """Return what lets this genome trade here and now, at this profile, if anything does."""
         found = Approvals(self.space.vault).valid(
             genome_hash,
-            ApprovalScope.REPLAY,
+            self.scope,
             self.now().date(),
             code_version=code_version(),
             data_version=data_version(self.admitted),
@@ -188,23 +215,18 @@ class ReplayDesk:
 
     def signals(self) -> list[Signal]:
         """Return what the permitted genomes want on the last closed bar."""
-        book, found = self.book(), []
-        capital = book.capital or self.limits.capital
-        for candidate, approval in self.candidates():
-            found += signals_for(
-                self.history(approval),
-                [candidate],
-                positions=book.positions,
-                limits=self.limits,
-                market=self.market,
-                equity=book.equity() if book.capital else capital,
-                cash=capital + book.cash_flow,
-            )
-        return found
+        permitted = self.candidates()
+        if not permitted:
+            return []
+        history = [self.history(approval) for _, approval in permitted][0]  # each is recorded
+        settings = self._settings([candidate for candidate, _ in permitted])
+        return decide(self.book(), history, settings)
 
     def intents(self, signals: Sequence[Signal]) -> list[Intent]:
-        """Return the intents for the session after the clock."""
-        return to_intents(signals, self.calendar.next_session(self.now().date()))
+        """Return the intents for the session after the clock; none after the last one."""
+        later = [day for day in self.days if day > self.now().date()]
+        session = self.calendar.session(later[0]) if later else None
+        return [] if session is None else to_intents(signals, session)
 
     def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:
         """Commit the intents, host the desk if nobody does, and return their outcomes."""
@@ -248,15 +270,18 @@ class ReplayDesk:
         """
         if self.now().date() == self.days[0]:
             return self.book()
-        settings = ReplaySettings(
-            candidates=(),  # the signals asset has decided and the trade job has committed
+        # No candidates: the signals asset has decided and the trade job has committed.
+        return replay_session(self.ledger_path, self.arrived(), self._settings(()))
+
+    def _settings(self, candidates: Sequence[Candidate]) -> ReplaySettings:
+        return ReplaySettings(
+            candidates=candidates,
             permits=self.permit,
             limits=self.limits,
             market=self.market,
             calendar=self.calendar,
             acknowledged_by="replay",
         )
-        return replay_session(self.ledger_path, self.arrived(), settings)
 
     def verify(self) -> Verification:
         """Check the ledger's chain of hashes."""

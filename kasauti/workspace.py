@@ -19,7 +19,7 @@ from kasauti.market.sources import Loaded, load_folder, load_sample
 from kasauti.validation.seal import Admitted, Vault
 
 # The sample's last sessions are never sealed: they arrive one by one on the replay clock.
-REPLAY_SESSIONS = 20
+REPLAY_SESSIONS = 7
 SAMPLE = "sample"
 STORED = "market/bars"
 

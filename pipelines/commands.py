@@ -11,11 +11,12 @@ from kasauti.home import Home
 def demo(as_json: bool) -> None:
     """Take real bars to guarded paper orders, as Dagster assets; a second run repeats nothing."""
     from kasauti.operations.progress import Progress
-    from pipelines.demo import run_demo, show_demo
+    from pipelines.demo import run_demo, show
+    from resources.project import Project
 
     with Progress() as progress:
-        outcome = run_demo(Home.from_environment(), progress)
-    emit({**outcome, "seconds": progress.seconds}, as_json, lambda: show_demo(outcome))
+        outcome = run_demo(Project(bars="sample"), progress)
+    emit({**outcome, "seconds": dict(progress.seconds)}, as_json, lambda: show(outcome))
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """The demo: the whole way once, as Dagster runs on the replay clock; what is done is not repeated."""
 
 import fcntl
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from assets.evolution import FRONT
 from assets.execution import BOOK, INTENTS, ORDERS
@@ -19,15 +21,19 @@ from assets.regimes import LABELS
 from assets.signals import SIGNALS
 from assets.validation import APPROVALS, VERDICTS
 from kasauti.errors import KasautiError, UsageError
+from kasauti.execution import frames
 from kasauti.home import Home
 from kasauti.operations.progress import Progress
+from kasauti.operations.words import money
+from kasauti.show import say
+from kasauti.show import table as print_table
 from pipelines.definitions import build_defs
 from pipelines.instance import end_abandoned_runs, is_current, made, open_instance, version_of
 from pipelines.sensors import new_signals
 from resources.project import Project
 
 MARK = "kasauti/demo"
-SESSIONS = 6  # of the replay; the rest of the sample's last sessions is left to play with
+SESSIONS = 5  # of the replay: a week; two more are left for who wants to go on in Dagster
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -53,24 +59,25 @@ class Demo:
 
     Parameters
     ----------
-    home : Home
+    project : Project
+        On the sample; a test makes its search smaller.
     progress : Progress
     """
 
-    def __init__(self, home: Home, progress: Progress) -> None:
-        self._home = home
+    def __init__(self, project: Project, progress: Progress) -> None:
         self._progress = progress
-        self._project = Project(home=str(home.root), bars="sample")
-        self._defs = build_defs({"project": self._project})
-        self._instance = open_instance(home)
+        self._project = project
+        self._defs = build_defs({"project": project})
+        self._instance = open_instance(project.workspace().home)
 
     def run(self) -> None:
         """Do what has not been done yet."""
         end_abandoned_runs(self._instance, MARK)
         for stage in RESEARCH:
             self._make(stage)
-        with self._progress.stage("replay", SESSIONS) as shown:
-            for number, day in enumerate(self._project.desk().days[:SESSIONS], start=1):
+        days = self._project.desk().days[:SESSIONS]
+        with self._progress.stage("replay", len(days)) as shown:
+            for number, day in enumerate(days, start=1):
                 self._session(day)
                 shown.update(number, f"session of {day}")
         self._make(Stage("report", (REPORT,)))
@@ -131,7 +138,8 @@ class Demo:
             raise_on_error=False,
         )
         if not result.success:
-            raise KasautiError(f"{job} failed on {', '.join(k.to_user_string() for k in keys)}: {_why(result)}")
+            names = ", ".join(key.to_user_string() for key in keys)
+            raise KasautiError(f"{job} failed on {names}: {_why(result)}")
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
@@ -155,9 +163,109 @@ def only_one(home: Home) -> Iterator[None]:
         yield
 
 
-def run_demo(home: Home, progress: Progress) -> dict[str, Any]:
+def run_demo(project: Project, progress: Progress) -> dict[str, Any]:
     """Run the demo and return its outcome as plain values."""
-    with only_one(home):
-        demo = Demo(home, progress)
-        demo.run()
-        return demo.outcome()
+    with only_one(project.workspace().home):
+        Demo(project, progress).run()
+    return outcome(project)
+
+
+def outcome(project: Project) -> dict[str, Any]:
+    """Return what the demo's state folder holds now, the same after every run."""
+    space, desk = project.workspace(), project.desk()
+    book, lake = desk.book(), space.lake
+    verdicts = lake.read("validation/verdicts")
+    permit = lake.read("validation/approvals").iloc[0]
+    search = lake.read("evolution/search").iloc[0]
+    return {
+        "bars": {
+            "version": desk.admitted.searched.data_version,
+            "symbols": list(desk.admitted.searched.symbols),
+            "searched": desk.admitted.searched.shape[1],
+            "sealed": desk.admitted.seal.bars if desk.admitted.seal else 0,
+            "forward": desk.forward.shape[1],
+        },
+        "search": {
+            "evaluations": int(search["evaluations"]),
+            "front": len(lake.read("evolution/front")),
+            "registered": space.register.count(desk.admitted.searched.symbols),
+        },
+        "verdicts": [
+            {
+                "genome": str(genome),
+                "reference": bool(rows["reference"].iloc[0]),
+                "approved": bool(rows["approved"].iloc[0]),
+                "gates": [
+                    {"name": row["gate"], "passed": bool(row["passed"]), "reason": row["reason"]}
+                    for row in rows.to_dict("records")
+                ],
+            }
+            for genome, rows in verdicts.groupby("genome", sort=False)
+        ],
+        "traded": {"genome": str(permit["genome"]), "why": str(permit["label"])},
+        "replay": {
+            "sessions": [str(day.day) for day in book.days],
+            "orders": _plain(frames.orders_frame(book)),
+            "fills": _plain(frames.fills_frame(book)),
+            "positions": _plain(frames.positions_frame(book)),
+            "profit": float(sum(day.profit for day in book.days)),
+            "charges": float(book.charges),
+            "controls_evaluated": sorted(book.evaluated),
+        },
+        "versions": {
+            key.to_user_string(): version_of(open_instance(space.home), key)
+            for key in (BARS, DAILY, LABELS, FRONT, VERDICTS, APPROVALS, FORWARD, SIGNALS, *BOOK)
+        },
+        "report": str(space.home.reports / "report.html"),
+    }
+
+
+def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return rows
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print the outcome for a person."""
+    mine = [one for one in found["verdicts"] if not one["reference"]]
+    approved = [one for one in mine if one["approved"]]
+    print_table(
+        f"{found['search']['evaluations']:,} strategies were tried, {len(mine)} went on trial",
+        ("strategy", "verdict", "why"),
+        [
+            (
+                one["genome"][:12] + (" (reference)" if one["reference"] else ""),
+                "approved" if one["approved"] else "not approved",
+                next((gate["reason"] for gate in one["gates"] if not gate["passed"]), "all gates"),
+            )
+            for one in found["verdicts"]
+        ],
+    )
+    if not approved:
+        say(
+            "Nothing was good enough. That is the usual answer. What the replay traded is a "
+            "reference strategy, written by hand and not approved, to show the rest of the path."
+        )
+    replay = found["replay"]
+    print_table(
+        f"Paper orders of the replay, {replay['sessions'][0]} to {replay['sessions'][-1]}",
+        ("day", "symbol", "order", ">shares", ">limit", "outcome", "state"),
+        [
+            (
+                one["committed"][:10],
+                one["symbol"],
+                f"{one['side']} {one['purpose']}",
+                one["quantity"],
+                f"{one['limit']:,.2f}",
+                one["outcome"],
+                one["state"],
+            )
+            for one in replay["orders"]
+        ],
+    )
+    say(
+        f"{len(replay['fills'])} fills, {money(replay['profit'], 2)} net of "
+        f"{money(replay['charges'], 2)} charges; every order passed "
+        f"{len(replay['controls_evaluated'])} controls or was denied by one."
+    )
+    say(f"Report: {found['report']}\nNext: `make up` shows all of this in Dagster.")

@@ -1,17 +1,20 @@
 """Schedules in exchange time. They start jobs on trading days and decide nothing else."""
 
-from datetime import date, datetime
+from datetime import date
 
 import dagster as dg
 
 from kasauti.errors import DataError
-from kasauti.market.calendar import Calendar
+from kasauti.market.calendar import INDIA, Calendar
 from pipelines.jobs import daily
 from resources.project import Project
 
 # Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
 AFTER_THE_CLOSE = "30 18 * * *"
-INDIA = "Asia/Kolkata"
+NO_NEWS = (
+    "the embedded sample gets no new bars, `kasauti demo` replays its last sessions: "
+    "set KASAUTI_BARS to a folder of your own bars"
+)
 
 
 def reason_to_skip(calendar: Calendar, day: date) -> str | None:
@@ -22,16 +25,18 @@ def reason_to_skip(calendar: Calendar, day: date) -> str | None:
         return str(error)
 
 
-@dg.schedule(job=daily, cron_schedule=AFTER_THE_CLOSE, execution_timezone=INDIA)
+@dg.schedule(job=daily, cron_schedule=AFTER_THE_CLOSE, execution_timezone=INDIA.key)
 def after_the_close(
     context: dg.ScheduleEvaluationContext, project: Project
 ) -> dg.RunRequest | dg.SkipReason:
     """Take in the day's bars and decide the signals for the next session; holidays are skipped."""
-    moment: datetime = context.scheduled_execution_time
-    skip = reason_to_skip(project.calendar(), moment.date())
+    if project.source().is_sample:
+        return dg.SkipReason(NO_NEWS)
+    day = context.scheduled_execution_time.astimezone(INDIA).date()
+    skip = reason_to_skip(project.calendar(), day)
     if skip is not None:
         return dg.SkipReason(skip)
-    return dg.RunRequest(run_key=f"daily-{moment.date()}")
+    return dg.RunRequest(run_key=f"daily-{day}", tags={"kasauti/session": str(day)})
 
 
 SCHEDULES = [after_the_close]

@@ -1,15 +1,21 @@
 """Sensors: new signals start the trade job once a version; failed checks and runs become alerts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from assets.signals import SIGNALS
 from kasauti.alerts.messages import Message, Severity, failed_check, failed_run
+from kasauti.alerts.slack import DeliveryStatus
 from pipelines.jobs import TRADE_TAGS, trade
 from resources.project import Project
 from resources.slack import SlackAlerts
+
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+RUNS_A_TICK = 20  # a tick is killed after 60 s
+GIVE_UP = timedelta(days=1)  # what Slack did not take for a day is no news any more
 
 
 @dataclass(frozen=True)
@@ -45,15 +51,9 @@ def new_signals(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     return next_action(latest_signals(context.instance))
 
 
-def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[Message]:
+def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun, url: str) -> Iterator[Message]:
     """Return one message for each check of `run` that did not pass."""
-    events = instance.get_records_for_run(
-        run.run_id, of_type={dg.DagsterEventType.ASSET_CHECK_EVALUATION}
-    ).records
-    for record in events:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
+    for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         found = event.asset_check_evaluation_data
         if found.passed:
             continue
@@ -64,48 +64,77 @@ def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[
             Severity.ERROR if error else Severity.WARNING,
             {name: value.value for name, value in found.metadata.items() if _is_figure(value)},
             run.run_id,
+            url,
             description=found.description or "",
         )
+
+
+def failure(instance: dg.DagsterInstance, run: dg.DagsterRun, url: str) -> Message:
+    """Return the message about a failed run: what its first failed step said, else its end."""
+    trades = TRADE_TAGS.items() <= run.tags.items()
+    for event in _events(instance, run, dg.DagsterEventType.STEP_FAILURE):
+        error = event.step_failure_data.error
+        text = (error.cause or error).message if error is not None else "no message"
+        return failed_run(run.job_name, text, run.run_id, url, event.step_key, trades=trades)
+    ends = [event.message for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE)]
+    text = next((message for message in ends if message), "no message")
+    return failed_run(run.job_name, text, run.run_id, url, trades=trades)
+
+
+def _events(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEventType
+) -> Iterator[dg.DagsterEvent]:
+    for record in instance.get_records_for_run(run.run_id, of_type={kind}).records:
+        if record.event_log_entry.dagster_event is not None:
+            yield record.event_log_entry.dagster_event
 
 
 def _is_figure(value: object) -> bool:
     return isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue | dg.TextMetadataValue)
 
 
-def _alert(
-    context: dg.RunStatusSensorContext, project: Project, slack: SlackAlerts
-) -> Iterator[str]:
-    run = context.dagster_run
-    messages = list(failed_checks(context.instance, run))
-    if run.status is dg.DagsterRunStatus.FAILURE:
-        trades = TRADE_TAGS.items() <= run.tags.items()
-        text = context.dagster_event.message or "no message"
-        messages.append(failed_run(run.job_name, text, run.run_id, trades=trades))
-    for message in messages:
-        delivery = slack.post(message, project.now())
-        yield f"{message.text}: {delivery.status.value} {delivery.detail}"
-
-
-def _alert_sensor(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
-    @dg.run_status_sensor(
-        run_status=status,
-        name=name,
-        minimum_interval_seconds=15,
-        monitor_all_code_locations=True,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Posts failed checks and failed runs to Slack, once an incident.",
+def ended_runs(instance: dg.DagsterInstance, since: datetime) -> Sequence[dg.RunRecord]:
+    """Return the runs that ended after `since`, oldest first."""
+    return instance.get_run_records(
+        dg.RunsFilter(statuses=list(ENDED), updated_after=since),
+        limit=RUNS_A_TICK,
+        order_by="update_timestamp",
+        ascending=True,
     )
-    def sensor(
-        context: dg.RunStatusSensorContext, project: Project, slack: SlackAlerts
-    ) -> dg.SkipReason:
-        return dg.SkipReason("; ".join(_alert(context, project, slack)) or "nothing failed")
-
-    return sensor
 
 
-# A failed check that does not block leaves its run a success, so both ends are read.
-SENSORS = [
-    new_signals,
-    _alert_sensor("alerts_of_finished_runs", dg.DagsterRunStatus.SUCCESS),
-    _alert_sensor("alerts_of_failed_runs", dg.DagsterRunStatus.FAILURE),
-]
+@dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def alerts(
+    context: dg.SensorEvaluationContext, project: Project, slack: SlackAlerts
+) -> dg.SensorResult:
+    """Post failed checks and failed runs to Slack, once an incident.
+
+    A failed check that does not block leaves its run a success, so every ended run is read. The
+    cursor stands at the last run of which everything was taken: what Slack did not take is tried
+    again on the next tick, for a day.
+    """
+    now = project.now()
+    oldest = now - GIVE_UP
+    if context.cursor is None:
+        return dg.SensorResult(
+            skip_reason="alerts begin with the runs that end from now on", cursor=now.isoformat()
+        )
+    cursor, said = max(datetime.fromisoformat(context.cursor), oldest), []
+    for record in ended_runs(context.instance, cursor.astimezone(UTC)):
+        run = record.dagster_run
+        url = slack.run_url(run.run_id)
+        messages = list(failed_checks(context.instance, run, url))
+        if run.status is dg.DagsterRunStatus.FAILURE:
+            messages.append(failure(context.instance, run, url))
+        for message in messages:
+            delivery = slack.post(message, now)
+            said.append(f"{message.text}: {delivery.status.value}, {delivery.detail}")
+            if delivery.status is DeliveryStatus.FAILED:
+                return dg.SensorResult(skip_reason="; ".join(said), cursor=cursor.isoformat())
+        cursor = record.update_timestamp.astimezone(now.tzinfo)
+    return dg.SensorResult(
+        skip_reason="; ".join(said) or "nothing failed", cursor=cursor.isoformat()
+    )
+
+
+SENSORS = [new_signals, alerts]

@@ -14,6 +14,7 @@ from kasauti.home import Home
 from kasauti.market.bars import Bars
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import get_market
+from kasauti.own_bars import ForwardDesk
 from kasauti.trading import ReplayDesk
 from kasauti.validation.seal import Admitted
 from kasauti.workspace import SAMPLE, Gathered, Source, Workspace
@@ -68,10 +69,12 @@ class Project(dg.ConfigurableResource[Any]):
         return self.workspace().admit(self.gathered().bars, self.now())
 
     def desk(self) -> ReplayDesk:
-        """Return the replay of these bars."""
-        return ReplayDesk(self.workspace(), self.admitted(), self.profile)
+        """Return the replay of the sample, or the desk of own bars that shows signals only."""
+        space, admitted = self.workspace(), self.admitted()
+        if space.source.is_sample:
+            return ReplayDesk(space, admitted, self.profile)
+        return ForwardDesk(space, admitted, self.profile, self.now())
 
     def searched(self) -> Bars:
         """Return the searched bars as the lake has them."""
         return self.workspace().lake.read_bars("market/bars")
-

@@ -12,11 +12,19 @@ from kasauti.alerts.messages import Message
 from kasauti.alerts.slack import Delivery, DeliveryStatus, Slack, SlackSettings
 from kasauti.home import Home
 
+PAGE = "http://127.0.0.1:3000"
+
 
 class SlackAlerts(dg.ConfigurableResource[Any]):
     """Posts alerts once an incident; the token never leaves the environment."""
 
     home: str = ""  # empty: KASAUTI_HOME, else var/
+    page: str = ""  # address of Dagster's page; empty: KASAUTI_PAGE, else that of `kasauti up`
+
+    def run_url(self, run_id: str) -> str:
+        """Return the address of a run on Dagster's page."""
+        page = self.page or os.environ.get("KASAUTI_PAGE", PAGE)
+        return f"{page.rstrip('/')}/runs/{run_id}"
 
     def post(self, message: Message, now: datetime) -> Delivery:
         """Send `message` unless the same incident was accepted lately.

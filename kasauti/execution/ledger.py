@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,6 +109,28 @@ class Ledger:
             )
         self.scope = scope
         self.market = market
+
+    @classmethod
+    def existing(cls, path: Path) -> "Ledger":
+        """Open the ledger that lies at `path`, whatever its scope and market.
+
+        Raises
+        ------
+        LedgerError
+            If there is none, or its first event cannot be read.
+        """
+        try:
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as file:
+                row = file.execute("SELECT at, payload FROM events WHERE seq = 1").fetchone()
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"{path} cannot be read as a ledger: {error}; restore a backup"
+            ) from error
+        genesis = None if row is None else from_json("Genesis", row[1])
+        if not isinstance(genesis, Genesis):
+            raise LedgerError(f"{path} has no events, not even its first: restore a backup")
+        at = datetime.fromisoformat(row[0])
+        return cls(path, scope=genesis.scope, market=genesis.market, at=at)
 
     def close(self) -> None:
         """Close the connections."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from kasauti.regimes.model import Regime
@@ -73,7 +74,7 @@ class Distance:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the hash is asked for ten times a genome and kept
 class Genome:
     """One strategy: data, never code. Checked by `kasauti.genome.check_genome`.
 
@@ -122,7 +123,7 @@ class Genome:
         genes["risk"] = float(self.risk)
         return genes
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 of the normalised genes: the strategy's name for life."""
         text = json.dumps(self.to_genes(), sort_keys=True, separators=(",", ":"))

@@ -6,6 +6,7 @@ The steps stand in their own modules: `reading` (bytes), `parsing` (types), `rep
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=1)
 def load_sample() -> Loaded:
     """Return the embedded sample: two US indices 1999-2018 and four shares 2000-2013, daily.
 

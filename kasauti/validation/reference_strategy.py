@@ -17,7 +17,7 @@ GENES = {
     "stop": {"fraction": 0.04},
     "max_bars": 15,
     "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.01,
+    "risk": 0.03,  # ₹150 of ₹5,000, the profile's most; at 1 % not one share could be bought
 }
 
 

@@ -1,0 +1,141 @@
+"""The operator's commands: what is the state, what is allowed, what is wanted, stop and go on.
+
+Stopping imports no more than the ledger needs: it must be quick, and work when little else does.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from kasauti.home import Home
+from kasauti.options import bars_options, emit, json_option
+
+RED = 1
+NOT_RECORDED = 1
+
+
+def _now() -> datetime:
+    from zoneinfo import ZoneInfo
+
+    from kasauti.execution.clock import SystemClock
+
+    return SystemClock(ZoneInfo("Asia/Kolkata")).now()
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> int:
+    """Say what is whole and what is red.
+
+    Checks the ledgers, the kill switch, every control, the vault of sealed bars, the trial register
+    and what was made last. A control that was never evaluated is red. Exit code 1 if anything is.
+    """
+    from kasauti import show
+    from kasauti.operations.status import status_of
+
+    found = status_of(Home.from_environment(), _now())
+    emit(found.to_json(), as_json, lambda: show.show_status(found))
+    return RED if found.red else 0
+
+
+@click.command()
+@json_option
+def limits(as_json: bool) -> None:
+    """Show the limits: used today, and allowed.
+
+    They are those that were sealed when the session opened; before the first session, those of the
+    default capital profile.
+    """
+    from kasauti import show
+    from kasauti.operations.status import accounts_of
+
+    accounts = accounts_of(Home.from_environment(), _now())
+    shown = ("ledger", "clock", "profile", "sealed", "limits")
+    rows = [{name: one.to_json()[name] for name in shown} for one in accounts]
+    emit({"ledgers": rows}, as_json, lambda: show.show_limits(accounts))
+
+
+@click.command()
+@bars_options
+@json_option
+def signals(bars: tuple[str, ...], index: str | None, market: str, as_json: bool) -> None:
+    """Show today's signals of the permitted strategies.
+
+    On the sample, today is where the replay clock stands. Nothing is ordered.
+    """
+    from kasauti import commands, show
+
+    today = commands.signals(commands.workspace(bars, market, index))
+    emit(today.to_json(), as_json, lambda: show.show_signals(today))
+
+
+@click.command()
+@bars_options
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a copy of the report there.",
+)
+@json_option
+def report(
+    bars: tuple[str, ...], index: str | None, market: str, out: Path | None, as_json: bool
+) -> None:
+    """Write the report as one HTML file.
+
+    What was tried, what survived, why the rest died, and what was traded in the replay.
+    """
+    from kasauti import commands, show
+
+    made = commands.report(commands.workspace(bars, market, index), out)
+    result = {"file": str(made.path), "version": made.version, "headline": made.headline}
+    emit(result, as_json, lambda: show.say(f"{made.headline}\n{made.path}"))
+
+
+@click.command()
+@click.option("--reason", default="none given", help="Why, for the record.")
+@click.option(
+    "--who", envvar="USER", default="operator", show_default=True, help="Who stops, for the record."
+)
+@json_option
+def kill(reason: str, who: str, as_json: bool) -> int:
+    """Stop trading now; only `kasauti resume` starts it again.
+
+    New entries are denied at once and working ones are cancelled at the desk's next step;
+    protective stops stay. The stop survives restarts. Exit code 1 if trading is stopped but a
+    ledger could not take the record, or if the stop itself failed: the line says which.
+    """
+    from kasauti import show
+    from kasauti.execution import stop
+
+    switched = stop.kill(Home.from_environment(), by=who, reason=reason, now=_now())
+    stopped = all(one.stopped for one in switched)
+    result = {"stopped": stopped, "by": who, "reason": reason}
+    ledgers = {"ledgers": [one.to_json() for one in switched]}
+    emit({**result, **ledgers}, as_json, lambda: show.show_switched(switched))
+    for one in switched:
+        if one.problem is not None:
+            click.echo(f"kasauti: {one.ledger}: {one.problem}", err=True)
+    return 0 if stopped and not any(one.problem for one in switched) else NOT_RECORDED
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why it is safe again, for the record.")
+@click.option("--who", required=True, metavar="NAME", help="The person who says so.")
+@json_option
+def resume(reason: str, who: str, as_json: bool) -> None:
+    """Allow trading again after `kasauti kill`.
+
+    Only a person does that: the name and the reason are written into the ledger.
+    """
+    from kasauti import show
+    from kasauti.execution import stop
+
+    switched = stop.resume(Home.from_environment(), by=who, reason=reason, now=_now())
+    result = {"stopped": any(one.stopped for one in switched), "by": who, "reason": reason}
+    ledgers = {"ledgers": [one.to_json() for one in switched]}
+    emit({**result, **ledgers}, as_json, lambda: show.show_switched(switched))
+
+
+COMMANDS = (status, limits, signals, report, kill, resume)

@@ -1,0 +1,73 @@
+"""What commands share: their options, and the one way to print a result; no command stands here."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_RESULT = "kasauti.result"  # where the stream for the result is kept
+
+
+def _keep_stdout_clean(context: click.Context, option: click.Parameter, wanted: bool) -> bool:
+    """Send whatever libraries print to standard error, so that the result stands alone."""
+    del option
+    if wanted:
+        context.meta[_RESULT] = sys.stdout
+        context.with_resource(redirect_stdout(sys.stderr))
+    return wanted
+
+
+def emit(result: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    """Print one JSON object on standard output, or what `show` prints."""
+    if as_json:
+        stream = click.get_current_context().meta[_RESULT]
+        click.echo(json.dumps(result, allow_nan=False), file=stream)
+    else:
+        show()
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_keep_stdout_clean,
+    help="Print one JSON object on standard output, everything else on standard error.",
+)
+
+market_option = click.option(
+    "--market", default="nse", show_default=True, help="Market that the folder's bars are from."
+)
+index_option = click.option(
+    "--index", metavar="SYMBOL", help="Which of the symbols is the market index, for regimes."
+)
+
+
+def bars_options(command: Command) -> Command:
+    """Add ``--bars``, ``--index`` and ``--market`` to a command."""
+    bars_option = click.option(
+        "--bars",
+        multiple=True,
+        default=("sample",),
+        metavar="FOLDER",
+        help="Folder with one CSV or Parquet file a symbol; may be repeated. "
+        "Without it, the sample that ships with Kasauti.",
+    )
+    for option in (market_option, index_option, bars_option):
+        command = option(command)
+    return command
+
+
+genome_option = click.option(
+    "--genome",
+    "genome_file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The strategy, as a TOML or JSON file.",
+)

@@ -1,0 +1,161 @@
+"""Dagster's page in a real browser: starts both and opens the views that people look at.
+
+What must be seen there stands in test_ui.py; scripts/screenshots.py makes pictures of the same views.
+"""
+
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from kasauti.errors import UsageError
+from kasauti.home import Home
+from pipelines.instance import environment, open_instance
+from pipelines.serve import services
+
+PATIENCE = 120.0  # seconds; a loaded machine needs 30 for the page's first answer
+# Chromium's calls home are refused by a closed network, many at a time, and fill the log.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# The graph from top to bottom with two lines an asset: from left to right, or with all lines, names
+# are too small to read before the whole graph fits.
+PREFERENCES = """
+localStorage.setItem("asset-graph-direction", '"vertical"');
+localStorage.setItem("asset-node-facets", '["checks", "status"]');
+localStorage.setItem("large-screen-nav-open", "false");
+localStorage.setItem("dagster-nav-collapsed", "true");
+"""
+GRAPH_SIZE = (1100, 1220)
+PAGE_SIZE = (1280, 800)
+
+
+def chromium() -> str:
+    """Return where Debian's Chromium is.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    found = shutil.which("chromium")
+    if found is None:
+        raise UsageError("no chromium on the PATH: install it with apt-get install chromium")
+    return found
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Run a headless Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@contextmanager
+def new_page(running: Browser) -> Iterator[Page]:
+    """Open a page that knows nothing of those before it."""
+    context = running.new_context(timezone_id="Asia/Kolkata")
+    context.set_default_timeout(PATIENCE * 1000)
+    context.add_init_script(PREFERENCES)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+@contextmanager
+def webserver(home: Home) -> Iterator[str]:
+    """Serve Dagster's page on the state of `home`, as `kasauti up` does; gives its address."""
+    open_instance(home).dispose()
+    port = _free_port()
+    page = next(service for service in services(port) if service.name == "web page")
+    variables = {**environment(home), "KASAUTI_HOME": str(home.root)}
+    address = f"http://127.0.0.1:{port}"
+    try:
+        page.keep_running(time.monotonic(), variables)
+        _wait_for(address)
+        yield address
+    finally:
+        page.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(address: str) -> None:
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urlopen(f"{address}/server_info"):
+                return
+        except URLError as error:
+            if time.monotonic() > ends:
+                raise UsageError(f"{address} gave no answer in {PATIENCE:.0f} s") from error
+            time.sleep(0.2)
+
+
+def open_graph(page: Page, address: str) -> None:
+    """Open the lineage of all assets with every group expanded, the whole of it in view."""
+    _resize(page, GRAPH_SIZE)
+    page.goto(f"{address}/asset-groups")
+    expect(page.locator("svg foreignObject.group").first).to_be_visible()
+    page.get_by_role("button").filter(has=page.get_by_label("panel_show_right")).last.click()
+    page.keyboard.press("Alt+KeyE")  # the page's own key for "Expand all groups"
+    expect(page.locator("svg").get_by_text("Asset checks").first).to_be_visible()
+
+
+def group_in_graph(page: Page, group: str) -> Locator:
+    """Return the name of an expanded group."""
+    return page.locator("svg foreignObject.group").get_by_text(group, exact=True)
+
+
+def asset_in_graph(page: Page, key: str) -> Locator:
+    """Return an asset's node; two groups may have assets of one name, so its run's link tells."""
+    link = page.locator(f'a[href*="selection={key.replace("/", "__")}&"]')
+    return page.locator("svg foreignObject").filter(has=link)
+
+
+def open_plot(page: Page, address: str, key: str, entry: str) -> Locator:
+    """Open the picture that the asset's newest materialisation has under `entry`."""
+    _resize(page, PAGE_SIZE)
+    page.goto(f"{address}/assets/{key}")
+    name = page.get_by_role("cell", name=entry, exact=True)
+    page.get_by_role("row").filter(has=name).get_by_text("Show Markdown").click()
+    return page.get_by_role("dialog").get_by_role("img").and_(page.locator("img"))
+
+
+def open_check(page: Page, address: str, key: str, check: str) -> None:
+    """Open the newest result of an asset's check."""
+    _resize(page, PAGE_SIZE)
+    page.goto(f"{address}/assets/{key}?view=checks&checkDetail={check}")
+    expect(page.get_by_text("Evaluation result")).to_be_visible()
+
+
+def expect_uncovered(seen: Locator) -> None:
+    """Expect that the middle of `seen` is in view and that nothing lies over it."""
+    expect(seen).to_be_visible()
+    expect(seen).to_be_in_viewport()
+    seen.click(trial=True)
+
+
+def _resize(page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})

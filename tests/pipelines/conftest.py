@@ -1,0 +1,28 @@
+"""The state that a small demo leaves, made once for all tests here."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kasauti.home import Home
+from kasauti.operations.progress import Progress
+from pipelines.demo import Demo
+from resources.project import Project
+
+
+@pytest.fixture(scope="session")
+def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The settings of the small demo: the sample, and a search of a few seconds."""
+    home = tmp_path_factory.mktemp("demo")
+    return Project(home=str(home), bars="sample", evaluations=300, population=50)
+
+
+@pytest.fixture(scope="session")
+def demo_home(demo_project: Project) -> Iterator[Home]:
+    """The state folder after the demo; whoever changes something copies it first."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Opening the instance names the state in the environment; that ends with this fixture.
+        for name in ("DAGSTER_HOME", "KASAUTI_DAGSTER"):
+            patch.setenv(name, "")
+        Demo(demo_project, Progress(quiet=True)).run()
+    yield demo_project.workspace().home

@@ -1,0 +1,143 @@
+"""What a person sees in Dagster's page after the demo, looked at in headless Chromium."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import dagster as dg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from assets.execution import ORDERS
+from kasauti.errors import UsageError
+from kasauti.home import Home
+from pipelines.definitions import build_defs, defs
+from pipelines.demo import QUIET
+from pipelines.instance import open_instance
+from resources.project import Project
+from tests.pipelines import browser as view
+from tests.pipelines.browser import expect_uncovered
+
+KEYS = sorted(spec.key.to_user_string() for spec in defs.resolve_all_asset_specs())
+GROUPS = sorted({str(spec.group_name) for spec in defs.resolve_all_asset_specs()})
+
+
+@pytest.fixture(scope="module")
+def edited_home(demo_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The demo's state after someone edited the ledger and Dagster looked at it again."""
+    home = Home(tmp_path_factory.mktemp("edited") / "home")
+    shutil.copytree(demo_home.root, home.root)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DAGSTER_HOME", "KASAUTI_DAGSTER"):
+            patch.setenv(name, "")
+        edit_an_order(home)
+        check_again(home)
+        yield home
+
+
+def edit_an_order(home: Home) -> None:
+    """Change one event as somebody with the file in his hands could."""
+    with closing(sqlite3.connect(home.replay / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("DROP TRIGGER events_no_update")
+        changed = ledger.execute("UPDATE events SET at = '2001-01-01T09:15:00+05:30' WHERE seq = 3")
+        assert changed.rowcount == 1
+
+
+def check_again(home: Home) -> None:
+    """Run the checks of the orders on what is stored now."""
+    again = dg.define_asset_job("check_again", dg.AssetSelection.checks_for_assets(ORDERS))
+    project = Project(home=str(home.root), bars="sample")
+    both = dg.Definitions.merge(build_defs({"project": project}), dg.Definitions(jobs=[again]))
+    with open_instance(home) as instance:
+        both.resolve_job_def("check_again").execute_in_process(
+            instance=instance, run_config=QUIET, raise_on_error=False
+        )
+
+
+@pytest.fixture(scope="module")
+def address(edited_home: Home) -> Iterator[str]:
+    with view.webserver(edited_home) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=view.PATIENCE * 1000)
+    with view.browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    with view.new_page(chromium) as opened:
+        yield opened
+
+
+def test_the_graph_shows_every_group_and_every_asset(page: Page, address: str) -> None:
+    view.open_graph(page, address)
+    for group in GROUPS:
+        expect_uncovered(view.group_in_graph(page, group))
+    for key in KEYS:
+        node = view.asset_in_graph(page, key)
+        expect_uncovered(node.get_by_text(key.split("/")[1], exact=True))
+        expect_uncovered(node.get_by_text("Materialized", exact=True))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "passed"),
+    [
+        pytest.param("market/bars", "12 / 12 Passed", id="all passed"),
+        pytest.param("validation/verdicts", "1 / 2 Passed", id="a warning"),
+        pytest.param("execution/orders", "1 / 2 Passed", id="an error"),
+    ],
+)
+def test_the_graph_counts_the_checks_that_passed(
+    page: Page, address: str, key: str, passed: str
+) -> None:
+    view.open_graph(page, address)
+    expect_uncovered(view.asset_in_graph(page, key).get_by_text(passed))
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        pytest.param("market/bars", "closes", id="closes"),
+        pytest.param("evolution/front", "pareto front", id="front"),
+        pytest.param("execution/profit", "profit", id="profit"),
+    ],
+)
+def test_a_materialisation_shows_its_plot(page: Page, address: str, key: str, entry: str) -> None:
+    plot = view.open_plot(page, address, key, entry)
+    expect_uncovered(plot)
+    expect(page.get_by_role("dialog")).to_have_count(1)  # the one with the plot
+    assert plot.evaluate("image => image.complete && image.naturalWidth") > 400
+
+
+@pytest.mark.parametrize(
+    ("key", "check", "reason"),
+    [
+        pytest.param(
+            "validation/verdicts", "something_is_approved", "Nothing was good enough", id="warning"
+        ),
+        pytest.param("execution/orders", "ledger_is_whole", "event 3 was changed", id="error"),
+    ],
+)
+def test_a_failed_check_says_why(
+    page: Page, address: str, key: str, check: str, reason: str
+) -> None:
+    view.open_check(page, address, key, check)
+    listed, opened = page.get_by_text(check, exact=True), page.get_by_text("Failed", exact=True)
+    expect_uncovered(listed.last)
+    expect_uncovered(opened.last)
+    expect_uncovered(page.get_by_text(reason).last)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_missing_browser_is_a_failure_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="apt-get install chromium"), view.browser():
+        pass
