@@ -1,6 +1,7 @@
 """How results look in Dagster: metadata tables, plots and schemas; nothing is computed here."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -14,17 +15,19 @@ CODE_TAG = "kasauti/code"  # of what computed it, so that other code computes it
 
 
 def table(rows: Iterable[Mapping[Any, Any]]) -> dg.TableMetadataValue:
-    """Return the first rows as a table; every value that is no number becomes text."""
+    """Return the first rows as a table; what is no number becomes text, a missing value too."""
+    first = list(islice(rows, TABLE_ROWS))
+    names = list(dict.fromkeys(str(name) for row in first for name in row))
     records = [
-        {
-            str(name): value if isinstance(value, bool | int | float) else str(value)
-            for name, value in row.items()
-        }
-        for row, _ in zip(rows, range(TABLE_ROWS), strict=False)
+        {**dict.fromkeys(names, ""), **{str(name): _shown(value) for name, value in row.items()}}
+        for row in first
     ]
-    names = {name for record in records for name in record}
     schema = None if names else dg.TableSchema([dg.TableColumn("nothing")])
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records], schema)
+
+
+def _shown(value: Any) -> bool | int | float | str:
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def plot(picture: Plot) -> dg.MarkdownMetadataValue:

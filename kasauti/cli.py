@@ -73,7 +73,7 @@ def main() -> None:
     """
     sys.excepthook = _end_on_bug
     try:
-        code = cli(standalone_mode=False)
+        code = cli(prog_name="kasauti", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("kasauti: stopped", err=True)
         sys.exit(INTERRUPTED)
@@ -87,6 +87,8 @@ def main() -> None:
         _complain(error.format_message())
     except KasautiError as error:
         _complain(str(error))
+    except (PermissionError, NotADirectoryError) as error:
+        _complain(f"{error.filename}: {error.strerror}: mend that, or set KASAUTI_HOME")
     sys.exit(code if isinstance(code, int) else 0)
 
 

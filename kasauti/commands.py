@@ -267,7 +267,8 @@ def report(space: Workspace, out: Path | None) -> Made:
     if out is None:
         return made
     try:
-        write_atomically(out, made.path.read_bytes())
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(made.path.read_bytes())
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}") from error
     return replace(made, path=out)

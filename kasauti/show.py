@@ -1,5 +1,6 @@
 """How results look on a terminal: tables for a person, never for a program (that is ``--json``)."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_TRADES = 12
 SHOWN_GENOMES = 15
+FILE_WIDTH = 120  # of what goes into a file or a pipe; a terminal has its own
 
 
 @lru_cache(maxsize=2)
@@ -26,18 +28,23 @@ def console(*, errors: bool = False) -> "Console":
     """Return the terminal that results, or everything else, go to."""
     from rich.console import Console
 
-    return Console(stderr=errors, highlight=False)
+    stream = sys.stderr if errors else sys.stdout
+    return Console(stderr=errors, highlight=False, width=None if stream.isatty() else FILE_WIDTH)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print one table; columns whose name starts with ``>`` are numbers, set to the right."""
+    """Print a title and a table; a column named ``>…`` holds numbers, set to the right."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    say(title)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for name in columns:
-        shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
+        if name.startswith(">"):
+            shown.add_column(name[1:], justify="right", no_wrap=True)
+        else:
+            shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
     console().print(shown)
@@ -64,7 +71,8 @@ def show_backtest(result: "Result") -> None:
     """Print the metrics and the last trades."""
     metrics = result.metrics
     table(
-        f"Backtest of {result.genome.hash[:12]} on {', '.join(result.symbols)}",
+        f"Backtest of {result.genome.hash[:12]} ({result.genome.side.value}) "
+        f"on {', '.join(result.symbols)}",
         ("", ">"),
         [
             ("total return", percent(metrics.total_return, signed=True)),
@@ -80,18 +88,17 @@ def show_backtest(result: "Result") -> None:
     )
     table(
         f"The last {min(SHOWN_TRADES, len(result.trades))} of {len(result.trades)} trades",
-        ("symbol", "side", ">shares", "in", ">at", "out", ">at", "why", ">net"),
+        ("symbol", ">shares", ">in", ">at", ">out", ">at", "why", ">net"),
         [
             (
                 trade.symbol,
-                trade.side.value,
                 trade.quantity,
                 trade.entry_time,
                 number(trade.entry_price),
                 trade.exit_time,
                 number(trade.exit_price),
                 trade.reason,
-                money(trade.profit, 2),
+                money(trade.profit),
             )
             for trade in sorted(result.trades, key=lambda trade: str(trade.exit_time))[
                 -SHOWN_TRADES:
@@ -104,15 +111,17 @@ def show_backtest(result: "Result") -> None:
 
 def show_front(found: "SearchResult") -> None:
     """Print the best of what the search found."""
-    names = list(found.front[0].fitness) if found.front else []
     table(
         f"{found.evaluations} strategies tried in {found.seconds:.0f} s, "
         f"{len(found.front)} on the front",
-        ("strategy", *(f">{name}" for name in names), "entry"),
+        ("strategy", ">Sharpe", ">trades", ">deepest fall", ">t", "entry"),
         [
             (
                 one.hash[:12],
-                *(number(one.fitness[name]) for name in names),
+                number(one.fitness["sharpe"]),
+                number(one.fitness["trades"], 0),
+                percent(one.fitness["max_drawdown"]),
+                number(one.fitness["t"]),
                 one.genome.to_genes()["entry"],
             )
             for one in found.front[:SHOWN_GENOMES]

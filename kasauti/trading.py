@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from kasauti.errors import DataError
 from kasauti.execution.approvals import Permit
 from kasauti.execution.clock import ReplayClock
@@ -111,7 +113,8 @@ class ReplayDesk:
 
     def arrived(self) -> Bars:
         """Return the forward bars that the clock has reached."""
-        return self.forward.between(0, int((self.forward.sessions <= self.now().date()).sum()))
+        today = np.datetime64(self.now().date())
+        return self.forward.between(0, int((self.forward.sessions <= today).sum()))
 
     @property
     def last_day(self) -> date:
@@ -218,7 +221,8 @@ class ReplayDesk:
         permitted = self.candidates()
         if not permitted:
             return []
-        history = [self.history(approval) for _, approval in permitted][0]  # each is recorded
+        for _, approval in permitted:  # every reading of sealed warm-up is recorded
+            history = self.history(approval)
         settings = self._settings([candidate for candidate, _ in permitted])
         return decide(self.book(), history, settings)
 

@@ -24,7 +24,6 @@ SAMPLE = "sample"
 STORED = "market/bars"
 
 
-
 @dataclass(frozen=True)
 class Source:
     """Where bars come from: the embedded sample, or one or more folders.

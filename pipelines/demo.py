@@ -1,4 +1,4 @@
-"""The demo: the whole way once, as Dagster runs on the replay clock; what is done is not repeated."""
+"""The demo: the whole way once, as Dagster runs on the replay clock; repeats no work."""
 
 import fcntl
 import json

@@ -69,7 +69,8 @@ def _checks_passed(instance: dg.DagsterInstance, key: dg.AssetKey) -> bool:
             return False
         found = entry.dagster_event.asset_check_evaluation_data
         on = found.target_materialization_data
-        if not found.passed or on is None or on.run_id != event.run_id:
+        harmless = found.passed or found.severity is dg.AssetCheckSeverity.WARN
+        if not harmless or on is None or on.run_id != event.run_id:
             return False
     return True
 
@@ -79,12 +80,8 @@ def _blocking_checks(key: dg.AssetKey) -> Sequence[dg.AssetCheckKey]:
         spec.key
         for checks in defs.asset_checks or ()
         for spec in checks.check_specs
-        if spec.asset_key == key and spec.blocking and _stops(spec)
+        if spec.asset_key == key and spec.blocking
     ]
-
-
-def _stops(spec: dg.AssetCheckSpec) -> bool:
-    return True
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, tag: str) -> int:

@@ -1,4 +1,4 @@
-"""The jobs: which assets are made together. Everything runs in one process: a step costs 4 s else."""
+"""The jobs: which assets are made together, in one process each: a new one costs 4 s a step."""
 
 import dagster as dg
 

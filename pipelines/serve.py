@@ -35,7 +35,7 @@ class Service:
             say(f"{self.name} ended with code {self.process.returncode}; starting it again")
             self.process, self.ended = None, now
         if now - self.ended >= WAIT_BEFORE_RESTART:
-            # SIGINT at its default: a shell's `&` makes children ignore it, and Dagster copies that.
+            # SIGINT at its default: a shell's `&` has children ignore it, and Dagster copies that.
             self.process = subprocess.Popen(
                 self.command,
                 env={**os.environ, **variables},

@@ -29,7 +29,7 @@ class Project(dg.ConfigurableResource[Any]):
     index: str = ""
     seed: int = 7
     population: int = 150
-    evaluations: int = 3_000
+    evaluations: int = 2_000
     profile: str = "ultra-conservative"
 
     def workspace(self) -> Workspace:

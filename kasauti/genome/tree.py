@@ -24,15 +24,15 @@ def children(node: Expression) -> tuple[Expression, ...]:
     GenomeError
         If `node` is not a node of the language.
     """
-    kind = type(node)
-    if kind is Series or kind is Number:
-        return ()
-    if isinstance(node, Binary):
-        return (node.left, node.right)
-    if isinstance(node, Call) and isinstance(node.arguments, tuple):
-        return node.arguments
-    if isinstance(node, Unary):
-        return (node.operand,)
+    match node:  # the classes are final, and this runs a million times a search
+        case Series() | Number():
+            return ()
+        case Binary():
+            return (node.left, node.right)
+        case Call() if type(node.arguments) is tuple:
+            return node.arguments
+        case Unary():
+            return (node.operand,)
     raise GenomeError(
         f"a {type(node).__name__} stands where a node of the expression tree was expected:"
         " build trees from Series, Number, Call (arguments in a tuple), Unary and Binary"
@@ -62,9 +62,12 @@ def fold(
     """
     results: list[Result] = []
     for node in reversed(_walk(expression, leftmost_first=False)):
-        first = len(results) - len(children(node))
-        operands = tuple(results[first:])
-        del results[first:]
+        count = len(children(node))
+        if count == 0:
+            results.append(combine(node, ()))
+            continue
+        operands = tuple(results[-count:])
+        del results[-count:]
         results.append(combine(node, operands))
     return results[0]
 

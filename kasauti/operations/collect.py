@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kasauti.backtest import Account, Backtester
+from kasauti.backtest import Account, Backtester, Trade
 from kasauti.errors import DataError
 from kasauti.execution.events import Decision, GateDecided
 from kasauti.execution.frames import profit_so_far
@@ -38,6 +38,7 @@ from kasauti.operations.report_data import (
     ReportData,
     SearchFacts,
     Survivor,
+    TradeRow,
 )
 from kasauti.regimes.model import REGIMES
 from kasauti.regimes.online import label_online, market_closes
@@ -198,8 +199,12 @@ def _candidate(space: Workspace, bars: Bars, name: str) -> CandidateFacts:
             RegimeScore(regime.value, score.regime_trades[code], score.regime_mean[code])
             for code, regime in enumerate(REGIMES)
         ),
-        trades=tuple(sorted(result.trades, key=lambda trade: str(trade.entry_time))),
+        trades=tuple(map(_trade, sorted(result.trades, key=lambda one: str(one.entry_time)))),
     )
+
+
+def _trade(trade: Trade) -> TradeRow:
+    return TradeRow(**{one.name: getattr(trade, one.name) for one in fields(TradeRow)})
 
 
 def _genome(space: Workspace, name: str) -> Genome:
@@ -212,7 +217,8 @@ def _genome(space: Workspace, name: str) -> Genome:
 def _held(bars: Bars, capital: float) -> Floats:
     closes = market_closes(bars)
     first = closes[np.isfinite(closes)][0]
-    return closes / first * capital
+    held: Floats = closes / first * capital
+    return held
 
 
 def _replay(desk: ReplayDesk) -> ReplayFacts | None:
@@ -235,7 +241,9 @@ def _replay(desk: ReplayDesk) -> ReplayFacts | None:
         approved=genome != reference_strategy(),
         first=desk.days[0],
         last=desk.now().date(),
-        net_profit=book.equity() - (book.capital or desk.limits.capital) if book.capital else Decimal(0),
+        net_profit=book.equity() - (book.capital or desk.limits.capital)
+        if book.capital
+        else Decimal(0),
         charges=book.charges,
         intents=tuple(_intents(book, rulings)),
         fills=tuple(

@@ -154,10 +154,12 @@ def accounts_of(home: Home, now: datetime) -> tuple[Account, ...]:
 
 
 def _folder(home: Home) -> Check:
-    there = home.root.is_dir()
-    if there and not os.access(home.root, os.R_OK | os.W_OK | os.X_OK):
-        return Check("state folder", Health.RED, f"{home.root} cannot be written: mend its rights")
-    return Check("state folder", Health.OK if there else Health.ABSENT, str(home.root))
+    if not home.root.exists():
+        return Check("state folder", Health.ABSENT, str(home.root))
+    if not home.root.is_dir() or not os.access(home.root, os.R_OK | os.W_OK | os.X_OK):
+        wrong = f"{home.root} is no folder that can be written: mend it, or set KASAUTI_HOME"
+        return Check("state folder", Health.RED, wrong)
+    return Check("state folder", Health.OK, str(home.root))
 
 
 # -- one ledger ----------------------------------------------------------------------------------

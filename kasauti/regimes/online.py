@@ -106,6 +106,10 @@ def panel_index(close: Floats) -> Floats:
 
 
 def market_closes(bars: Bars) -> Floats:
+    """Return the closes that regimes are read from, shape (T,).
+
+    The market index where there is one, else the only symbol, else the equal-weight panel.
+    """
     if "index" in bars.series:
         return bars.series["index"]
     return bars.close[0] if len(bars.symbols) == 1 else panel_index(bars.close)

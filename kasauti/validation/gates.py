@@ -255,7 +255,7 @@ def joined_t(searched: float, sealed: float) -> float:
 
 
 def holds_unseen(searched: float, sealed: float, openings: int) -> bool:
-    """Whether the sealed bars confirm: the joined t is over its threshold, and they say so alone."""
+    """Whether the sealed bars confirm, joined with the searched ones and by themselves."""
     return joined_t(searched, sealed) >= threshold_after(openings) and sealed > SEALED_T
 
 

@@ -128,10 +128,10 @@ def group_in_graph(page: Page, group: str) -> Locator:
     return page.locator("svg foreignObject.group").get_by_text(group, exact=True)
 
 
-def asset_in_graph(page: Page, key: str) -> Locator:
-    """Return an asset's node; two groups may have assets of one name, so its run's link tells."""
-    link = page.locator(f'a[href*="selection={key.replace("/", "__")}&"]')
-    return page.locator("svg foreignObject").filter(has=link)
+def assets_in_graph(page: Page, name: str) -> Locator:
+    """Return the nodes of all assets of that name; two groups may each have one."""
+    shown = page.get_by_text(name, exact=True)
+    return page.locator("svg foreignObject:not(.group)").filter(has=shown)
 
 
 def open_plot(page: Page, address: str, key: str, entry: str) -> Locator:

@@ -11,7 +11,6 @@ import pytest
 from assets.market import FORWARD
 from kasauti.commands import ingest
 from kasauti.market.calendar import INDIA, nse_calendar
-from pipelines.definitions import build_defs
 from pipelines.schedules import NO_NEWS, after_the_close, reason_to_skip
 from resources.project import Project
 from tests.pipelines.states import Clocked, checks, cut, made, recent, run
@@ -80,14 +79,6 @@ def test_the_folder_is_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("KASAUTI_BARS", str(folder))
     assert isinstance(tick(Project(), date(2026, 11, 20)), dg.RunRequest)
-
-
-def test_the_job_of_a_tick_runs_in_exchange_time() -> None:
-    schedule = build_defs().resolve_schedule_def("after_the_close")
-    after_lunch = datetime(2026, 11, 20, 12, 0, tzinfo=ZoneInfo("UTC")).timestamp()
-    first = next(iter(schedule.execution_time_iterator(after_lunch)))
-    assert isinstance(first, datetime) and first == datetime(2026, 11, 20, 18, 30, tzinfo=INDIA)
-    assert schedule.job_name == "daily"
 
 
 # -- the daily job on a folder -------------------------------------------------------------------
