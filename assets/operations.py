@@ -19,6 +19,5 @@ REPORT = dg.AssetKey(["operations", "report"])
 def report(project: Project) -> dg.MaterializeResult[Any]:
     """One HTML file: what was tried, what survived, why the rest died, what was traded."""
     made = make_report(project.desk(), project.now())
-    return result(
-        made.version, {"file": dg.MetadataValue.path(made.path), "headline": made.headline}
-    )
+    # No version of its own: the page carries the time of its making, its inputs decide the rest.
+    return result(None, {"file": dg.MetadataValue.path(made.path), "headline": made.headline})

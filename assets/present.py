@@ -15,7 +15,7 @@ CODE_TAG = "kasauti/code"  # of what computed it, so that other code computes it
 
 
 def table(rows: Iterable[Mapping[Any, Any]]) -> dg.TableMetadataValue:
-    """Return the first rows as a table; what is no number becomes text, a missing value too."""
+    """Return the first rows as a table; no number becomes text, a cell that a row lacks empty."""
     first = list(islice(rows, TABLE_ROWS))
     names = list(dict.fromkeys(str(name) for row in first for name in row))
     records = [
@@ -45,7 +45,7 @@ def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
 
 
 def result(
-    version: str,
+    version: str | None,
     metadata: Mapping[str, Any],
     frame: pd.DataFrame | None = None,
     key: dg.AssetKey | None = None,
@@ -56,7 +56,7 @@ def result(
         extra = {"dagster/row_count": len(frame), "dagster/column_schema": schema(frame)}
     return dg.MaterializeResult(
         asset_key=key,
-        data_version=dg.DataVersion(version),
+        data_version=None if version is None else dg.DataVersion(version),
         metadata={**metadata, **extra},
         tags={CODE_TAG: code_version(EVERYTHING)},
     )

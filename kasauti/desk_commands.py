@@ -89,7 +89,7 @@ def report(
     from kasauti import commands, show
 
     made = commands.report(commands.workspace(bars, market, index), out)
-    result = {"file": str(made.path), "version": made.version, "headline": made.headline}
+    result = {"file": str(made.path), "headline": made.headline}
     emit(result, as_json, lambda: show.say(f"{made.headline}\n{made.path}"))
 
 

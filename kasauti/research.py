@@ -128,7 +128,7 @@ def try_candidates(
 
 def has_opened(verdict: Verdict) -> bool:
     """Whether the sealed bars were opened for this verdict."""
-    return any(gate.name == "sealed" and "opened" in gate.figures for gate in verdict.gates)
+    return any(gate.name == "sealed" and "t_sealed" in gate.figures for gate in verdict.gates)
 
 
 def candidates(space: Workspace) -> tuple[Genome, ...]:

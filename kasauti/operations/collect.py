@@ -1,6 +1,5 @@
 """Fills the report from lake, register and ledger; what is said about it stands in `report`."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -58,12 +57,20 @@ MISSING = (
 )
 
 
+MEANINGS = {
+    "dominated": "another one was at least as good in everything and better in something",
+    "too few trades": "fewer than 30: too little to tell luck from skill",
+    "drawdown too deep": "it fell more than 20 % from its highest point",
+    "twin": "it traded exactly like a simpler one",
+    "crowded out": "good, but too much like its neighbours for the place there was",
+}
+
+
 @dataclass(frozen=True)
 class Made:
     """A finished report."""
 
     path: Path
-    version: str
     headline: str
 
 
@@ -77,7 +84,7 @@ def make_report(desk: ReplayDesk, now: datetime) -> Made:
     """
     data = collect(desk, now)
     path = write_report(data, desk.space.home.reports / "report.html")
-    return Made(path, hashlib.sha256(path.read_bytes()).hexdigest(), headline(data))
+    return Made(path, headline(data))
 
 
 def collect(desk: ReplayDesk, now: datetime) -> ReportData:
@@ -110,7 +117,7 @@ def _dataset(desk: ReplayDesk, bars: Bars) -> DatasetFacts:
     findings = desk.space.lake.read("market/findings").to_dict("records")
     return DatasetFacts(
         name=desk.space.source.name,
-        source=desk.market.description,
+        source=" ".join(f"{note.rstrip('.')}." for note in desk.space.gather().notes),
         bars=bars,
         data_version=bars.data_version,
         sealed_from=np.datetime64(seal.boundary) if seal else None,
@@ -148,7 +155,9 @@ def _search(space: Workspace, bars: Bars) -> SearchFacts:
             )
             for row in history
         ),
-        deaths=tuple(Death(cause, count) for cause, count in causes.most_common()),
+        deaths=tuple(
+            Death(cause, count, MEANINGS.get(cause, "")) for cause, count in causes.most_common()
+        ),
     )
 
 

@@ -251,13 +251,13 @@ def _sealed(
         )
     except SealedDataError as refusal:
         return Gate("sealed", False, str(refusal))
-    gate = _open_and_test(case, join(admitted.searched, bars), seal, now)
+    gate = _open_and_test(case, join(admitted.searched, bars), seal)
     outcome = {name: value for name, value in gate.to_json().items() if name != "name"}
     vault.record_outcome(seal, family=kin, genome_hash=own, outcome=outcome)
     return gate
 
 
-def _open_and_test(case: Case, bars: Bars, seal: Seal, now: datetime) -> Gate:
+def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     own = case.backtester
     backtester = Backtester(bars, account=own.account, market=own.market)
     start = stress.position_on(bars, seal.counts_from)
@@ -273,7 +273,6 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal, now: datetime) -> Gate:
     )
     fatal = [loss for loss in losses if loss.kills]
     figures = {
-        "opened": now.isoformat(),
         "from": seal.counts_from.isoformat(),
         "until": seal.last.isoformat(),
         "t_sealed": t,

@@ -1,0 +1,391 @@
+"""status, limits, signals, report, kill and resume on real ledgers, vaults and registers."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kasauti import commands
+from kasauti.evolution.register import DataSet, Origin, Trial, TrialRegister
+from kasauti.execution.controls import CONTROLS
+from kasauti.execution.events import LatchChanged, Reconciled, TradingState
+from kasauti.execution.latch import Latch
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Outcome, Scope
+from kasauti.home import Home
+from kasauti.operations.collect import Made
+from kasauti.operations.tables import approvals_frame
+from kasauti.trading import data_version
+from kasauti.validation.approvals import Approvals
+from kasauti.validation.reference_strategy import LABEL, reference_strategy
+from kasauti.validation.seal import Vault
+from kasauti.version import code_version
+from kasauti.workspace import Workspace
+from tests.cli.conftest import Run, written
+from tests.execution.world import LIMITS, OPEN, TODAY, World, at, entry, world
+from tests.validation.synthetic import make_bars
+
+
+@pytest.fixture
+def desk(home: Home) -> Iterator[World]:
+    """A desk at work on the replay ledger; one entry has been filled."""
+    with world(home.replay) as w:
+        w.tick(OPEN, "100")
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        w.tick(at(9, 16), "100.50")
+        assert "TEST" in w.desk.book.positions
+        yield w
+
+
+@pytest.fixture
+def sealed(home: Home) -> None:
+    Vault(home.vault).admit(make_bars(sessions=1200), now=OPEN)
+
+
+@pytest.fixture
+def tried(home: Home) -> None:
+    one = Trial("g" * 64, {}, "f" * 64, Origin.HAND, "judge")
+    TrialRegister(home.register).record(DataSet("d", ("A",), "", ""), [one], at=OPEN)
+
+
+# -- status --------------------------------------------------------------------------------------
+
+
+def test_an_empty_home_is_red_and_stays_empty(run: Run, home: Home) -> None:
+    told = run("status", "--json")
+    assert told.code == 1, "controls that were never evaluated are red"
+    assert told.json["red"] == ["controls"]
+    assert told.json["ledgers"] == []
+    assert "run `kasauti demo`" in run("status").out
+    assert not home.root.exists(), "looking makes nothing"
+
+
+@pytest.mark.usefixtures("sealed", "tried")
+def test_a_desk_at_work_is_green(run: Run, desk: World, home: Home) -> None:
+    home.reports.mkdir()
+    written(home.reports / "report.html", "<p>")
+    home.dagster.mkdir()
+    written(home.dagster / "runs.db", "")
+    told = run("status", "--json")
+    assert told.code == 0, told.out
+    checks = {check["name"]: check["health"] for check in told.json["checks"]}
+    assert checks.pop("paper ledger") == "absent"
+    assert set(checks.values()) == {"ok"}
+    details = {check["name"]: check["detail"] for check in told.json["checks"]}
+    assert "a desk works on it" in details["replay ledger"]
+    assert details["vault"].startswith("1 sealed, 0 opened")
+    assert details["trial register"].startswith("2 rows")
+    assert "report.html" in details["report"]
+
+    (account,) = told.json["ledgers"]
+    assert (account["ledger"], account["market"]) == ("replay", "nse")
+    assert [row["control"] for row in account["controls"]] == [c.id for c in CONTROLS]
+    assert all(row["evaluated"] for row in account["controls"])
+    (held,) = account["positions"]
+    assert (held["symbol"], held["quantity"]) == ("TEST", 10)
+
+    shown = run("status").out
+    for words in ("Nothing is red", "TEST", "K01", "Limits of the replay ledger"):
+        assert words in shown
+
+
+def test_without_a_desk_it_says_so(run: Run, home: Home) -> None:
+    with world(home.replay) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+    told = run("status", "--json")
+    assert told.code == 0
+    assert any("no desk works on it" in check["detail"] for check in told.json["checks"])
+
+
+def _chain(home: Home, w: World) -> None:
+    with closing(sqlite3.connect(home.replay_ledger)) as file:
+        file.execute("DROP TRIGGER events_no_update")
+        file.execute("UPDATE events SET at = '2026-07-15T09:15:01+05:30' WHERE seq = 3")
+        file.commit()
+
+
+def _differs(home: Home, w: World) -> None:
+    w.ledger.append(Reconciled(("TEST: 10 here, 0 there",)), at=OPEN, epoch=w.lease.epoch)
+
+
+def _halted(home: Home, w: World) -> None:
+    w.desk.set_state(TradingState.HALTED, by="test", reason="test", now=OPEN)
+
+
+def _latched(home: Home, w: World) -> None:
+    w.latch.path.touch()
+
+
+def _recorded(home: Home, w: World) -> None:
+    w.ledger.append(LatchChanged(latched=True, by="x", reason="y"), at=OPEN)
+
+
+def _paper_latched(home: Home, w: World) -> None:
+    Latch.beside(home.ledger).path.touch()
+
+
+def _paper_is_no_ledger(home: Home, w: World) -> None:
+    written(home.ledger, "not SQLite" * 100)
+
+
+def _paper_is_a_replay(home: Home, w: World) -> None:
+    Ledger(home.ledger, scope=Scope.REPLAY, market="nse", at=OPEN).close()
+
+
+def _paper_is_new(home: Home, w: World) -> None:
+    Ledger(home.ledger, scope=Scope.PAPER, market="nse", at=OPEN).close()
+
+
+def _clock(home: Home, w: World) -> None:
+    written(home.replay_clock, "yesterday")
+
+
+def _vault_file(home: Home, w: World) -> None:
+    (sealed,) = home.vault.glob("*.sealed")
+    sealed.chmod(0o600)
+    sealed.write_bytes(b"other bars")
+
+
+def _vault_tail(home: Home, w: World) -> None:
+    written(home.vault / "vault.head", f"99 {'0' * 64}\n")
+
+
+def _register(home: Home, w: World) -> None:
+    with closing(sqlite3.connect(home.register)) as file:
+        file.execute("DROP TRIGGER trials_no_delete")
+        file.execute("DROP TRIGGER trials_no_update")
+        file.execute("UPDATE trials SET stage = 'never'")
+        file.commit()
+
+
+@pytest.mark.usefixtures("sealed", "tried")
+@pytest.mark.parametrize(
+    ("damage", "red", "says"),
+    [
+        (_chain, "replay ledger", "event 3 was changed"),
+        (_differs, "replay account", "TEST: 10 here, 0 there"),
+        (_halted, "replay trading", "HALTED"),
+        (_latched, "replay kill switch", "set (file)"),
+        (_recorded, "replay kill switch", "set (ledger)"),
+        (_paper_latched, "paper kill switch", "set (file)"),
+        (_paper_is_no_ledger, "paper ledger", "cannot be read as a ledger"),
+        (_paper_is_a_replay, "paper ledger", "is a replay ledger"),
+        (_paper_is_new, "paper controls", "never evaluated: K01, K02"),
+        (_clock, "replay ledger", "holds no date"),
+        (_vault_file, "vault", ".sealed"),
+        (_vault_tail, "vault", "missing"),
+        (_register, "trial register", "row 1 of trials was changed"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_each_fault_is_red(
+    run: Run, desk: World, home: Home, damage: Callable[[Home, World], None], red: str, says: str
+) -> None:
+    damage(home, desk)
+    told = run("status", "--json")
+    assert told.code == 1
+    assert told.json["ok"] is False
+    assert told.json["red"] == [red]
+    assert says in next(c["detail"] for c in told.json["checks"] if c["name"] == red)
+    assert "1 red: mend it" in run("status").out
+
+
+# -- limits --------------------------------------------------------------------------------------
+
+
+def test_limits_before_the_first_session(run: Run, home: Home) -> None:
+    (account,) = run("limits", "--json").json["ledgers"]
+    assert (account["profile"], account["sealed"]) == ("ultra-conservative", None)
+    allowed = {row["limit"]: (row["used"], row["allowed"]) for row in account["limits"]}
+    assert allowed["trades today"] == (0, 1)
+    assert allowed["loss today"] == (0, 150)
+    assert allowed["risk per trade"] == (None, 150)
+    assert not home.root.exists()
+
+
+def test_limits_of_an_open_session(run: Run, desk: World) -> None:
+    (account,) = run("limits", "--json").json["ledgers"]
+    assert (account["ledger"], account["sealed"]) == ("replay", TODAY.isoformat())
+    rows = {row["limit"]: (row["used"], row["allowed"]) for row in account["limits"]}
+    assert rows["trades today"] == (1, LIMITS.trades_a_day)
+    assert rows["positions"] == (1, LIMITS.slots)
+    assert rows["risk per trade"] == (None, float(LIMITS.risk_per_trade))
+    shown = run("limits").out
+    assert f"sealed for {TODAY}" in shown and "trades today" in shown
+
+
+# -- kill and resume -----------------------------------------------------------------------------
+
+
+def test_kill_denies_the_very_next_entry(run: Run, desk: World, home: Home) -> None:
+    told = run("kill", "--reason", "a bad feeling", "--who", "me", "--json")
+    assert told.code == 0
+    assert told.json["stopped"] is True
+    replay, paper = told.json["ledgers"]
+    assert (replay["ledger"], replay["changed"], replay["recorded"]) == ("replay", True, True)
+    assert (paper["ledger"], paper["changed"], paper["recorded"]) == ("paper", True, False)
+    assert any("set by me: a bad feeling" in message for _, message in desk.ledger.outbox())
+
+    other = entry("OTHER")
+    desk.desk.submit(other, at(9, 17))
+    desk.desk.step(at(9, 17))
+    assert desk.order(other).code == "KILLED"
+    assert "TEST" in desk.desk.book.positions, "what is held stays held and protected"
+
+
+def test_a_second_kill_changes_nothing(run: Run, desk: World) -> None:
+    run("kill", "--reason", "once")
+    events = desk.ledger.head()
+    told = run("kill", "--reason", "twice", "--json")
+    assert told.code == 0
+    assert [one["changed"] for one in told.json["ledgers"]] == [False, False]
+    assert desk.ledger.head() == events
+    assert "stopped, as it was" in run("kill").out
+
+
+def test_resume_lifts_both_halves(run: Run, desk: World) -> None:
+    run("kill")
+    told = run("resume", "--reason", "checked", "--who", "Asha", "--json")
+    assert told.code == 0
+    assert told.json["stopped"] is False
+    assert any("lifted by Asha: checked" in message for _, message in desk.ledger.outbox())
+    other = entry("OTHER")
+    desk.desk.submit(other, at(9, 17))
+    desk.desk.step(at(9, 17))
+    assert desk.desk.outcome(other.key) is Outcome.ACCEPTED
+    events = desk.ledger.head()
+    again = run("resume", "--reason", "checked", "--who", "Asha", "--json")
+    assert [one["changed"] for one in again.json["ledgers"]] == [False, False]
+    assert desk.ledger.head() == events
+
+
+@pytest.mark.parametrize(("who", "reason"), [("", "why"), ("  ", "why"), ("Asha", " ")])
+def test_nobody_resumes_without_name_and_reason(
+    run: Run, desk: World, who: str, reason: str
+) -> None:
+    run("kill")
+    told = run("resume", "--reason", reason, "--who", who)
+    assert told.code == 2
+    assert "a person's name and a reason" in told.complaint
+    assert desk.latch.is_set()
+
+
+@pytest.mark.parametrize("half", ["file", "record"])
+def test_either_half_alone_is_lifted_and_completed(run: Run, desk: World, half: str) -> None:
+    if half == "file":
+        desk.latch.path.touch()
+    else:
+        desk.ledger.append(LatchChanged(latched=True, by="x", reason="y"), at=OPEN)
+    completed = run("kill", "--json").json["ledgers"][0]
+    assert (completed["changed"], completed["recorded"]) == (True, True)
+    assert desk.latch.path.exists() and desk.desk.book.latched
+    run("resume", "--reason", "checked", "--who", "Asha")
+    assert not desk.latch.is_set() and not desk.desk.book.latched
+
+
+def test_a_ledger_made_later_starts_stopped(run: Run, home: Home) -> None:
+    assert run("kill").code == 0
+    with world(home.replay) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "KILLED"
+    with world(home.root, scope=Scope.PAPER) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "KILLED"
+    told = run("resume", "--reason", "checked", "--who", "Asha", "--json").json
+    assert [(one["stopped"], one["recorded"]) for one in told["ledgers"]] == [(False, True)] * 2
+
+
+def test_a_broken_ledger_is_stopped_all_the_same(run: Run, desk: World, home: Home) -> None:
+    written(home.ledger, "not SQLite" * 100)
+    told = run("kill", "--json")
+    assert told.code == 1, "stopped, and one record is missing"
+    replay, paper = told.json["ledgers"]
+    assert told.json["stopped"] and replay["recorded"] and not paper["recorded"]
+    assert "cannot be read as a ledger" in told.err
+    assert Latch.beside(home.ledger).path.exists() and desk.latch.is_set()
+
+
+def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
+    written(home.root, "a file where the folder should be")
+    told = run("kill", "--json")
+    assert told.code == 1
+    assert told.json["stopped"] is False
+    assert "cannot be written" in told.err
+
+
+# -- signals and report --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def permitted(home: Home) -> Workspace:
+    """The sample, sealed, and a permit for the reference strategy: what the demo leaves behind."""
+    space = Workspace(home)
+    admitted = space.admit(space.gather().bars, OPEN)
+    assert admitted.forward is not None
+    first = admitted.forward.sessions[0].item()
+    genome = reference_strategy()
+    permit = Approvals(space.vault).replay_permit(
+        genome,
+        code_version=code_version(),
+        data_version=data_version(admitted),
+        now=OPEN.replace(year=first.year, month=first.month, day=first.day),
+        who="test",
+        label=LABEL,
+    )
+    space.lake.write("validation/approvals", approvals_frame([(permit, genome.to_genes())]))
+    return space
+
+
+def test_signals_of_the_permitted_strategies(run: Run, permitted: Workspace) -> None:
+    del permitted
+    told = run("signals", "--json")
+    assert told.code == 0
+    today = told.json
+    assert today["permitted"] == [{"genome": reference_strategy().hash, "label": LABEL}]
+    assert today["decided"].endswith("T16:00:00-05:00"), "the close in New York"
+    for signal in today["signals"]:
+        assert signal["genome"] == reference_strategy().hash
+        assert signal["day"] == today["decided"][:10]
+        assert (signal["purpose"], signal["side"]) == ("ENTRY", "BUY")
+    assert LABEL in run("signals").out
+
+
+def test_signals_of_a_permit_for_other_code(
+    run: Run, permitted: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del permitted
+    monkeypatch.setattr("kasauti.trading.code_version", lambda *_: "another")
+    told = run("signals", "--json")
+    assert told.code == 0
+    assert told.json["permitted"] == told.json["signals"] == []
+    assert "No strategy may be traded" in told.err
+
+
+def test_a_report_needs_every_stage(run: Run, permitted: Workspace) -> None:
+    del permitted
+    told = run("report")
+    assert told.code == 2
+    assert "nothing was written to the lake under market/bars" in told.complaint
+
+
+def test_the_report_is_copied_where_it_is_wanted(
+    run: Run, permitted: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the report says is tested where it is made; here only where it goes."""
+    page = written(permitted.home.root / "made.html", "<p>a report</p>")
+    made = Made(page, "Nothing was good enough.")
+    monkeypatch.setattr(commands, "make_report", lambda *_: made)
+    out = tmp_path / "new folder" / "mine.html"
+    told = run("report", "--out", out, "--json")
+    assert told.json == {"file": str(out), "headline": made.headline}
+    assert out.read_text() == "<p>a report</p>"
+    assert run("report").out.splitlines() == [made.headline, str(page)]
+    told = run("report", "--out", page / "mine.html")
+    assert told.code == 2
+    assert "cannot be written" in told.complaint
