@@ -4,15 +4,11 @@ from math import nan
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
 from assets.market import BARS
 from assets.present import plot, result, table
 from assets.regimes import LABELS
-from kasauti import research
 from kasauti.errors import KasautiError
-from kasauti.operations.plots import Generation, pareto_front, search_progress
-from kasauti.operations.tables import front_frame, history_frame, search_frame
 from resources.project import Project
 
 FRONT = dg.AssetKey(["evolution", "front"])
@@ -21,6 +17,10 @@ FRONT = dg.AssetKey(["evolution", "front"])
 @dg.asset(key=FRONT, deps=[BARS, LABELS], kinds={"numba"}, code_version="1", group_name="evolution")
 def front(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """The strategies that no other beat on return, consistency and simplicity together."""
+    from kasauti import research
+    from kasauti.operations.plots import Generation, pareto_front, search_progress
+    from kasauti.operations.tables import front_frame, history_frame, search_frame
+
     space = project.workspace()
     found = research.search(
         space,
@@ -35,7 +35,7 @@ def front(context: dg.AssetExecutionContext, project: Project) -> dg.Materialize
     version = space.lake.write("evolution/front", frame)
     space.lake.write("evolution/history", history_frame(found))
     space.lake.write("evolution/search", search_frame(found, project.seed))
-    points = frame.reindex(columns=["sharpe", "consistency", "simplicity"]).to_numpy(np.float64)
+    points = frame.reindex(columns=["sharpe", "consistency", "simplicity"]).to_numpy("float64")
     steps = [
         Generation(
             step.evaluations,

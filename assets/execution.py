@@ -7,9 +7,6 @@ import dagster as dg
 
 from assets.present import plot, result, table
 from assets.signals import SIGNALS
-from kasauti.execution import frames
-from kasauti.operations.plots import profit_curve
-from kasauti.operations.tables import outcomes_frame
 from resources.broker import GuardedBroker
 from resources.project import Project
 
@@ -22,6 +19,8 @@ ORDERS, FILLS, POSITIONS, PROFIT = BOOK = tuple(
 @dg.asset(key=INTENTS, deps=[SIGNALS], code_version="1", group_name="execution", pool="orders")
 def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any]:
     """Today's signals as intents in the ledger, with what the desk has made of them so far."""
+    from kasauti.operations.tables import outcomes_frame
+
     desk = project.desk()
     wanted = desk.intents(desk.signals())
     frame = outcomes_frame(wanted, broker.submit(wanted))
@@ -47,6 +46,9 @@ def _spec(key: dg.AssetKey, source: dg.AssetKey, description: str) -> dg.AssetSp
 )
 def book(project: Project) -> Iterator[dg.MaterializeResult[Any]]:
     """The desk works the session that just ended; then the ledger is shown as tables."""
+    from kasauti.execution import frames
+    from kasauti.operations.plots import profit_curve
+
     desk = project.desk()
     traded = desk.trade_session()
     lake = project.workspace().lake
@@ -87,6 +89,8 @@ def ledger_is_whole(project: Project) -> dg.AssetCheckResult:
 @dg.asset_check(asset=ORDERS, blocking=True)
 def every_control_was_evaluated(project: Project) -> dg.AssetCheckResult:
     """A control that no order was held against is red, once there was an order."""
+    from kasauti.execution import frames
+
     book = project.desk().book()
     frame = frames.controls_frame(book)
     red = frame[frame["red"]]

@@ -7,8 +7,6 @@ import dagster as dg
 
 from assets.market import BARS
 from assets.present import result, table
-from kasauti.features.causality import choose_cuts, find_leaks
-from kasauti.features.table import COLUMNS, feature_table, feature_values
 from resources.project import Project
 
 DAILY = dg.AssetKey(["features", "daily"])
@@ -18,6 +16,8 @@ CUTS, MOVES = 6, 2  # a proof on every run; the tests cut at 200 places
 @dg.asset(key=DAILY, deps=[BARS], kinds={"parquet"}, code_version="1", group_name="features")
 def daily(project: Project) -> dg.MaterializeResult[Any]:
     """Indicators a person would look up: one row a symbol and bar, from searched bars only."""
+    from kasauti.features.table import COLUMNS, feature_table
+
     frame = feature_table(project.searched())
     version = project.workspace().lake.write("features/daily", frame)
     columns = ({"column": name, "is": text} for name, text in COLUMNS.items())
@@ -27,6 +27,9 @@ def daily(project: Project) -> dg.MaterializeResult[Any]:
 @dg.asset_check(asset=DAILY, blocking=True)
 def features_are_causal(project: Project) -> dg.AssetCheckResult:
     """Cutting the data, or changing all that follows, changes no feature before."""
+    from kasauti.features.causality import choose_cuts, find_leaks
+    from kasauti.features.table import feature_values
+
     bars = project.searched()
     cuts = choose_cuts(bars, project.generator(), CUTS, MOVES)
     leaks = find_leaks(feature_values, bars, cuts)

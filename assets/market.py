@@ -5,15 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
 from assets.present import plot, result, table
 from kasauti.errors import DataError
 from kasauti.market.expectations import EXPECTATIONS, check_bars
-from kasauti.market.panel import long_frame
-from kasauti.operations.market_plots import bars_overview
-from kasauti.operations.tables import findings_frame
-from kasauti.validation.approvals import VALID_FOR
+from kasauti.validation.validity import VALID_FOR
 from resources.project import Project
 
 BARS = dg.AssetKey(["market", "bars"])
@@ -40,6 +36,11 @@ WHILE_APPROVALS_LAST = dg.FreshnessPolicy.time_window(
 )
 def bars(project: Project) -> dg.MaterializeResult[Any]:
     """Bars that a search may read: the source's first four fifths, the last one sealed away."""
+    import numpy as np
+
+    from kasauti.operations.market_plots import bars_overview
+    from kasauti.operations.tables import findings_frame
+
     space = project.workspace()
     gathered = space.gather()
     admitted = space.admit(gathered.bars, project.now())
@@ -110,6 +111,8 @@ def _freshness(passed: bool, figures: dict[str, Any]) -> dg.AssetCheckResult:
 )
 def bars_are_sound(project: Project) -> Iterator[dg.AssetCheckResult]:
     """Great Expectations on the stored bars; one that fails stops everything downstream."""
+    from kasauti.market.panel import long_frame
+
     for found in check_bars(long_frame(project.searched())):
         yield dg.AssetCheckResult(
             check_name=found.name,

@@ -7,7 +7,6 @@ import dagster as dg
 from assets.execution import BOOK
 from assets.present import result
 from assets.validation import VERDICTS
-from kasauti.operations.collect import make_report
 from resources.project import Project
 
 REPORT = dg.AssetKey(["operations", "report"])
@@ -18,6 +17,8 @@ REPORT = dg.AssetKey(["operations", "report"])
 )
 def report(project: Project) -> dg.MaterializeResult[Any]:
     """One HTML file: what was tried, what survived, why the rest died, what was traded."""
+    from kasauti.operations.collect import make_report
+
     made = make_report(project.desk(), project.now())
     # No version of its own: the page carries the time of its making, its inputs decide the rest.
     return result(None, {"file": dg.MetadataValue.path(made.path), "headline": made.headline})

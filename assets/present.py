@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
-from kasauti.operations.figure import Plot
 from kasauti.version import EVERYTHING, code_version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kasauti.operations.figure import Plot
 
 TABLE_ROWS = 50
 CODE_TAG = "kasauti/code"  # of what computed it, so that other code computes it anew
@@ -30,12 +33,12 @@ def _shown(value: Any) -> bool | int | float | str:
     return value if isinstance(value, bool | int | float) else str(value)
 
 
-def plot(picture: Plot) -> dg.MarkdownMetadataValue:
+def plot(picture: "Plot") -> dg.MarkdownMetadataValue:
     """Return a drawing as an image that the UI shows."""
     return dg.MetadataValue.md(picture.markdown)
 
 
-def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
+def schema(frame: "pd.DataFrame") -> dg.TableSchemaMetadataValue:
     """Return the column names and types of `frame`."""
     return dg.TableSchemaMetadataValue(
         dg.TableSchema(
@@ -47,7 +50,7 @@ def schema(frame: pd.DataFrame) -> dg.TableSchemaMetadataValue:
 def result(
     version: str | None,
     metadata: Mapping[str, Any],
-    frame: pd.DataFrame | None = None,
+    frame: "pd.DataFrame | None" = None,
     key: dg.AssetKey | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return a materialisation whose data version is the content's hash."""

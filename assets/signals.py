@@ -7,7 +7,6 @@ import dagster as dg
 from assets.market import EVERY_EVENING, FORWARD
 from assets.present import result, table
 from assets.validation import APPROVALS
-from kasauti.operations.tables import signals_frame
 from resources.project import Project
 
 SIGNALS = dg.AssetKey(["signals", "daily"])
@@ -22,6 +21,8 @@ SIGNALS = dg.AssetKey(["signals", "daily"])
 )
 def daily_signals(project: Project) -> dg.MaterializeResult[Any]:
     """Entries and exits decided on the last closed bar, with size, limit and protection."""
+    from kasauti.operations.tables import signals_frame
+
     desk = project.desk()
     signals, day = desk.signals(), str(desk.last_day)
     frame = signals_frame(signals)

@@ -9,8 +9,6 @@ from assets.features import DAILY
 from assets.market import BARS
 from assets.present import result, table
 from assets.regimes import LABELS
-from kasauti import research
-from kasauti.operations.tables import approvals_frame, verdicts_frame
 from resources.project import Project
 
 VERDICTS = dg.AssetKey(["validation", "verdicts"])
@@ -26,6 +24,9 @@ APPROVALS = dg.AssetKey(["validation", "approvals"])
 )
 def verdicts(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Every gate's finding on the search's best candidates and on the reference strategy."""
+    from kasauti import research
+    from kasauti.operations.tables import verdicts_frame
+
     space, gathered = project.workspace(), project.gathered()
     judged = research.try_candidates(
         space,
@@ -75,6 +76,9 @@ def something_is_approved(project: Project) -> dg.AssetCheckResult:
 @dg.asset(key=APPROVALS, deps=[VERDICTS], code_version="1", group_name="validation")
 def approvals(project: Project) -> dg.MaterializeResult[Any]:
     """What may be traded: approved strategies, or the reference with a permit for the replay."""
+    from kasauti import research
+    from kasauti.operations.tables import approvals_frame
+
     space = project.workspace()
     granted = research.permits(space, project.admitted(), project.desk().now())
     frame = approvals_frame([(approval, genome.to_genes()) for approval, genome in granted])

@@ -31,7 +31,7 @@ from kasauti.plain import plain, rows
 from kasauti.show import show_findings, tell
 from kasauti.trading import APPROVED, ReplayDesk
 from kasauti.validation.verdict import Verdict
-from kasauti.workspace import Source, Workspace
+from kasauti.workspace import STORED, Source, Workspace
 
 # Under this many bars nothing can be judged, so nothing can be spoilt by looking.
 JUDGEABLE_BARS = 1_000
@@ -276,13 +276,21 @@ def report(space: Workspace, out: Path | None) -> Made:
 
 def _desk(space: Workspace) -> ReplayDesk:
     """Return the desk of these bars, as the assets see it."""
+    home = space.home
     if space.lake.current(APPROVED) is None:
         raise UsageError(
-            f"nothing was searched and judged in {space.home.root} yet: run `kasauti demo` first"
+            f"nothing was searched and judged in {home.root} yet: run `kasauti demo` first"
         )
+    if not space.source.is_sample and Lake(home.ingested).current(STORED) is None:
+        raise UsageError(f"{space.source.name} was not taken in yet: run `kasauti ingest` first")
     bars = space.gather().bars
     now = _now(bars.market)
     admitted = space.admit(bars, now)
+    if space.lake.current(STORED) != admitted.searched.data_version:
+        raise UsageError(
+            f"what stands in {home.root} was searched on other bars than {space.source.name}: "
+            "name those with --bars, or search on these"
+        )
     if space.source.is_sample:
         return ReplayDesk(space, admitted, DEFAULT_PROFILE)
     return ForwardDesk(space, admitted, DEFAULT_PROFILE, now)

@@ -233,10 +233,10 @@ def show_signals(today: "Today") -> None:
         say(f"{one['genome'][:12]}: {one['label']}")
     when = f"{today.decided:%Y-%m-%d %H:%M}"
     if not today.signals:
-        say(f"No signal at the close of {when}.")
+        say(f"No signal, as of {when}.")
         return
     table(
-        f"Signals decided at the close of {when}, for the next open",
+        f"Signals for the next open, as of {when}",
         ("symbol", "", "side", ">shares", ">close", ">limit", "why"),
         [
             (

@@ -9,7 +9,11 @@ from kasauti.home import Home
 @click.command()
 @json_option
 def demo(as_json: bool) -> None:
-    """Take real bars to guarded paper orders, as Dagster assets; a second run repeats nothing."""
+    """Go the whole way once, on the sample.
+
+    Real bars become evolved strategies, a verdict, signals and guarded paper orders, as Dagster
+    assets. A second run repeats nothing.
+    """
     from kasauti.operations.progress import Progress
     from pipelines.demo import run_demo, show
     from resources.project import Project
@@ -22,7 +26,10 @@ def demo(as_json: bool) -> None:
 @click.command()
 @click.option("--port", type=int, default=3000, show_default=True, help="Of the web page.")
 def up(port: int) -> None:
-    """Start Dagster's web page and daemon, and start either again when it ends; Ctrl-C stops."""
+    """Start Dagster's web page and daemon.
+
+    Either is started again when it ends. Ctrl-C stops both.
+    """
     from pipelines.serve import serve
 
     serve(Home.from_environment(), port)

@@ -1,12 +1,14 @@
 """The guarded broker: commits intents and returns their outcomes; it has no broker of its own."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from kasauti.execution.model import Intent, Outcome
 from resources.project import Project
+
+if TYPE_CHECKING:
+    from kasauti.execution.model import Intent, Outcome
 
 
 class GuardedBroker(dg.ConfigurableResource[Any]):
@@ -14,6 +16,6 @@ class GuardedBroker(dg.ConfigurableResource[Any]):
 
     project: dg.ResourceDependency[Project]
 
-    def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:
+    def submit(self, intents: "Sequence[Intent]") -> "dict[str, Outcome]":
         """Commit each intent under its unique key and return what became of it."""
         return self.project.desk().submit(intents)

@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from kasauti.market.bars import FIELDS, PRICE_FIELDS
 from kasauti.market.findings import Severity
 
 if TYPE_CHECKING:
+    import pandas as pd
     from great_expectations.expectations import Expectation
 
 KEY_COLUMNS = ("symbol", "time")
@@ -77,7 +77,7 @@ EXPECTATIONS: Mapping[str, tuple[Severity, str]] = MappingProxyType(
 """Name, severity and meaning of every expectation, in the order of the results."""
 
 
-def check_bars(frame: pd.DataFrame, symbols: Sequence[str] = ()) -> list[ExpectationResult]:
+def check_bars(frame: "pd.DataFrame", symbols: Sequence[str] = ()) -> list[ExpectationResult]:
     """Return one result for each of `EXPECTATIONS`, in that order.
 
     Parameters
@@ -159,9 +159,11 @@ def _value_expectations(symbols: Sequence[str]) -> dict[str, list["Expectation"]
     }
 
 
-def _with_steps(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_steps(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Add what an expectation on one row cannot see: the symbol's bar before, and its closes."""
     by_symbol = frame["symbol"].to_numpy()
+    import pandas as pd
+
     seconds = pd.Series(frame["time"].to_numpy().astype("datetime64[s]").astype(np.float64))
     known = frame["time"].notna().to_numpy()
     close = frame["close"].reset_index(drop=True)
@@ -174,7 +176,7 @@ def _with_steps(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _validate(
-    frame: pd.DataFrame, wanted: Mapping[str, Sequence["Expectation"]]
+    frame: "pd.DataFrame", wanted: Mapping[str, Sequence["Expectation"]]
 ) -> list[ExpectationResult]:
     """Run the expectations in memory: no project folder, no progress bars, no usage statistics."""
     import great_expectations as gx

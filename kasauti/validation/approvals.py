@@ -6,7 +6,7 @@ without a trace.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -14,10 +14,10 @@ from kasauti.errors import UsageError
 from kasauti.genome import Genome, family
 from kasauti.regimes.model import REGIMES, Regime
 from kasauti.validation.seal import Vault
+from kasauti.validation.validity import VALID_FOR
 from kasauti.validation.verdict import Verdict
 
 LOWEST_TIER = "ultra-conservative"
-VALID_FOR = timedelta(days=90)
 
 
 class Scope(StrEnum):

@@ -1,4 +1,4 @@
-"""Every blocking check fails when it should, and what fails stops what comes after it in its run."""
+"""Every blocking check fails when it should, and stops what comes after it in its run."""
 
 import shutil
 import sqlite3
@@ -25,6 +25,7 @@ from kasauti.execution.controls import CONTROLS
 from kasauti.market.bars import Bars, Floats
 from kasauti.market.expectations import EXPECTATIONS
 from kasauti.market.findings import Severity
+from kasauti.market.panel import long_frame
 from kasauti.market.sources import Loaded, load_sample
 from kasauti.regimes.model import OnlineLabels
 from kasauti.regimes.online import label_online
@@ -91,6 +92,13 @@ DAMAGE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
+def expectations(project: Project) -> dict[str, dg.AssetCheckResult]:
+    """Return the answers of Great Expectations by their names."""
+    found = market.bars_are_sound(project=project)
+    assert isinstance(found, Iterator)
+    return {str(result.check_name): result for result in found}
+
+
 def test_every_expectation_is_damaged_by_one_row_of_the_table() -> None:
     assert set(DAMAGE) == set(EXPECTATIONS)
 
@@ -100,19 +108,16 @@ def test_bars_that_came_round_the_loader_are_caught(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     spoilt = DAMAGE[name]
-    monkeypatch.setattr(market, "long_frame", lambda bars: spoilt(sound_frame(bars)))
-    found = {result.check_name: result for result in market.bars_are_sound(project=project)}
+    monkeypatch.setattr(market, "long_frame", lambda bars: spoilt(long_frame(bars)))
+    found = expectations(project)
     assert not found[name].passed
     is_error = EXPECTATIONS[name][0] is Severity.ERROR
     expected = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     assert found[name].severity is expected
 
 
-sound_frame = market.long_frame
-
-
 def test_sound_bars_pass(project: Project) -> None:
-    assert all(result.passed for result in market.bars_are_sound(project=project))
+    assert all(result.passed for result in expectations(project).values())
 
 
 # -- features, regimes ---------------------------------------------------------------------------
@@ -125,7 +130,8 @@ def tomorrow(bars: Bars) -> Floats:
 
 def scaled_by_everything(bars: Bars) -> Floats:
     """Return closes over their mean of all times: a leak in every bar, however small."""
-    return bars.close / np.nanmean(bars.close, axis=1, keepdims=True)
+    mean: Floats = np.nanmean(bars.close, axis=1, keepdims=True)
+    return bars.close / mean
 
 
 @pytest.mark.parametrize("leak", [tomorrow, scaled_by_everything])

@@ -11,7 +11,9 @@ from assets.present import TABLE_ROWS, table
     ("rows", "shown"),
     [
         pytest.param([], [], id="nothing"),
-        pytest.param([{"a": 1, "b": 0.5, "c": True}], [{"a": 1, "b": 0.5, "c": True}], id="numbers"),
+        pytest.param(
+            [{"a": 1, "b": 0.5, "c": True}], [{"a": 1, "b": 0.5, "c": True}], id="numbers"
+        ),
         pytest.param([{"a": None, "b": "x"}], [{"a": "None", "b": "x"}], id="text"),
         pytest.param([{"a": 1}, {"b": 2}], [{"a": 1, "b": ""}, {"a": "", "b": 2}], id="ragged"),
         pytest.param([{1: 2}], [{"1": 2}], id="a name that is no text"),

@@ -14,17 +14,19 @@ from kasauti.execution.events import LatchChanged, Reconciled, TradingState
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Outcome, Scope
+from kasauti.genome import genome_from_genes
 from kasauti.home import Home
 from kasauti.operations.collect import Made
 from kasauti.operations.tables import approvals_frame
 from kasauti.trading import data_version
 from kasauti.validation.approvals import Approvals
-from kasauti.validation.reference_strategy import LABEL, reference_strategy
+from kasauti.validation.reference_strategy import LABEL
 from kasauti.validation.seal import Vault
 from kasauti.version import code_version
-from kasauti.workspace import Workspace
+from kasauti.workspace import STORED, Workspace
 from tests.cli.conftest import Run, written
 from tests.execution.world import LIMITS, OPEN, TODAY, World, at, entry, world
+from tests.shared_data import NSE_INDEX
 from tests.validation.synthetic import make_bars
 
 
@@ -322,23 +324,35 @@ def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
 # -- signals and report --------------------------------------------------------------------------
 
 
+ALWAYS = genome_from_genes(
+    {
+        "entry": "close > 1",
+        "exit": "close < 1",
+        "side": "long",
+        "stop": {"fraction": 0.04},
+        "regimes": ["bull", "bear", "sideways", "volatile"],
+        "risk": 0.03,
+    }
+)
+
+
 @pytest.fixture
 def permitted(home: Home) -> Workspace:
-    """The sample, sealed, and a permit for the reference strategy: what the demo leaves behind."""
+    """The sample, sealed, and a permit for a strategy that always wants in."""
     space = Workspace(home)
     admitted = space.admit(space.gather().bars, OPEN)
     assert admitted.forward is not None
     first = admitted.forward.sessions[0].item()
-    genome = reference_strategy()
     permit = Approvals(space.vault).replay_permit(
-        genome,
+        ALWAYS,
         code_version=code_version(),
         data_version=data_version(admitted),
         now=OPEN.replace(year=first.year, month=first.month, day=first.day),
         who="test",
         label=LABEL,
     )
-    space.lake.write("validation/approvals", approvals_frame([(permit, genome.to_genes())]))
+    space.lake.write_bars(STORED, admitted.searched)
+    space.lake.write("validation/approvals", approvals_frame([(permit, ALWAYS.to_genes())]))
     return space
 
 
@@ -347,13 +361,15 @@ def test_signals_of_the_permitted_strategies(run: Run, permitted: Workspace) -> 
     told = run("signals", "--json")
     assert told.code == 0
     today = told.json
-    assert today["permitted"] == [{"genome": reference_strategy().hash, "label": LABEL}]
+    assert today["permitted"] == [{"genome": ALWAYS.hash, "label": LABEL}]
     assert today["decided"].endswith("T16:00:00-05:00"), "the close in New York"
+    assert {"SP500", "NASDAQ"} <= {signal["symbol"] for signal in today["signals"]}
     for signal in today["signals"]:
-        assert signal["genome"] == reference_strategy().hash
+        assert signal["genome"] == ALWAYS.hash
         assert signal["day"] == today["decided"][:10]
         assert (signal["purpose"], signal["side"]) == ("ENTRY", "BUY")
-    assert LABEL in run("signals").out
+    shown = run("signals").out
+    assert LABEL in shown and "SP500" in shown
 
 
 def test_signals_of_a_permit_for_other_code(
@@ -367,11 +383,29 @@ def test_signals_of_a_permit_for_other_code(
     assert "No strategy may be traded" in told.err
 
 
+@pytest.mark.parametrize("command", ["signals", "report"])
+def test_other_bars_than_those_searched_on_are_refused(
+    run: Run, permitted: Workspace, tmp_path: Path, command: str
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    lines = (NSE_INDEX / "NIFTY50.csv").read_text().splitlines()
+    written(folder / "NIFTY50.csv", "\n".join(lines[:1300]))
+    told = run(command, "--bars", folder)
+    assert told.code == 2
+    assert "was not taken in yet: run `kasauti ingest` first" in told.complaint
+    assert not permitted.home.ingested.exists(), "looking takes nothing in"
+    run("ingest", folder)
+    told = run(command, "--bars", folder)
+    assert told.code == 2
+    assert "was searched on other bars than" in told.complaint
+
+
 def test_a_report_needs_every_stage(run: Run, permitted: Workspace) -> None:
     del permitted
     told = run("report")
     assert told.code == 2
-    assert "nothing was written to the lake under market/bars" in told.complaint
+    assert "nothing was written to the lake under " in told.complaint
 
 
 def test_the_report_is_copied_where_it_is_wanted(

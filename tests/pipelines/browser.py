@@ -1,6 +1,6 @@
 """Dagster's page in a real browser: starts both and opens the views that people look at.
 
-What must be seen there stands in test_ui.py; scripts/screenshots.py makes pictures of the same views.
+What must be seen there stands in test_ui.py; scripts/screenshots.py makes pictures of these views.
 """
 
 import shutil
@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -37,6 +38,13 @@ localStorage.setItem("asset-node-facets", '["checks", "status"]');
 localStorage.setItem("large-screen-nav-open", "false");
 localStorage.setItem("dagster-nav-collapsed", "true");
 """
+# Asked of the page, not tried with the mouse: that would scroll what is out of view into it.
+ON_TOP = """seen => {
+    const box = seen.getBoundingClientRect();
+    return seen.contains(
+        document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+    );
+}"""
 GRAPH_SIZE = (1100, 1220)
 PAGE_SIZE = (1280, 800)
 
@@ -67,9 +75,9 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def new_page(running: Browser) -> Iterator[Page]:
-    """Open a page that knows nothing of those before it."""
-    context = running.new_context(timezone_id="Asia/Kolkata")
+def new_page(running: Browser, *, sharpness: float = 1.0) -> Iterator[Page]:
+    """Open a page that knows nothing of those before it, with `sharpness` pixels a point."""
+    context = running.new_context(timezone_id="Asia/Kolkata", device_scale_factor=sharpness)
     context.set_default_timeout(PATIENCE * 1000)
     context.add_init_script(PREFERENCES)
     try:
@@ -121,6 +129,8 @@ def open_graph(page: Page, address: str) -> None:
     page.get_by_role("button").filter(has=page.get_by_label("panel_show_right")).last.click()
     page.keyboard.press("Alt+KeyE")  # the page's own key for "Expand all groups"
     expect(page.locator("svg").get_by_text("Asset checks").first).to_be_visible()
+    expect(page.locator("svg").get_by_text("Loading")).to_have_count(0)
+    _wait_until_still(page.locator("svg foreignObject").first)
 
 
 def group_in_graph(page: Page, group: str) -> Locator:
@@ -150,11 +160,23 @@ def open_check(page: Page, address: str, key: str, check: str) -> None:
     expect(page.get_by_text("Evaluation result")).to_be_visible()
 
 
+def open_file(page: Page, path: Path, size: tuple[int, int]) -> None:
+    """Open a file as a person does by a double click."""
+    _resize(page, size)
+    page.goto(path.as_uri())
+
+
 def expect_uncovered(seen: Locator) -> None:
-    """Expect that the middle of `seen` is in view and that nothing lies over it."""
+    """Expect that `seen` is in view and that nothing lies over the middle of it."""
     expect(seen).to_be_visible()
-    expect(seen).to_be_in_viewport()
-    seen.click(trial=True)
+    seen.page.wait_for_function(ON_TOP, arg=seen.element_handle())
+
+
+def _wait_until_still(seen: Locator) -> None:
+    before, now = None, seen.bounding_box()
+    while now != before:
+        seen.page.wait_for_timeout(500)
+        before, now = now, seen.bounding_box()
 
 
 def _resize(page: Page, size: tuple[int, int]) -> None:

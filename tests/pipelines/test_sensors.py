@@ -105,7 +105,7 @@ def test_dagster_evaluates_the_tick_as_the_daemon_does(instance: dg.DagsterInsta
     show(instance, "a" * 64, orders=1)
     with dg.build_sensor_context(instance=instance) as context:
         data = new_signals.evaluate_tick(context)
-    (request,) = data.run_requests
+    (request,) = data.run_requests or ()
     assert request.run_key == "a" * 64
     assert new_signals.job_name == "trade"
 
@@ -140,9 +140,7 @@ class Alarm:
 
 
 @pytest.fixture
-def alarm(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Alarm:
+def alarm(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Alarm:
     for name in ("SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_CHANNEL", "KASAUTI_PAGE"):
         monkeypatch.delenv(name, raising=False)
     return Alarm(instance, tmp_path)

@@ -295,11 +295,15 @@ def killed(project: Project, number: int) -> None:
         work_session(project, instance)
 
 
+# The order is not known yet; recorded as sent but not sent; sent but not answered; filled; closed.
+DANGEROUS = ("GateDecided", "Placed", "OrderMoved", "OrderFilled", "SessionClosed")
+
+
 def moments(commits: list[list[str]]) -> list[int]:
-    """Return commits to die in front of: the last of every kind, and three of a seeded sample."""
-    named = {kind: number for number, kinds in enumerate(commits, 1) for kind in kinds[:2]}
-    sample = random.Random(11).sample(range(1, len(commits) + 1), 3)
-    return sorted({*named.values(), *sample})
+    """Return commits to die in front of: the dangerous ones, and two of a seeded sample."""
+    named = {kind: number for number, kinds in enumerate(commits, 1) for kind in kinds}
+    sample = random.Random(11).sample(range(1, len(commits) + 1), 2)
+    return sorted({*(named[kind] for kind in DANGEROUS), *sample})
 
 
 def test_killed_in_the_session_job_and_run_again_it_ends_in_the_same_book(
@@ -310,9 +314,6 @@ def test_killed_in_the_session_job_and_run_again_it_ends_in_the_same_book(
     with listening(commits.append), dagster() as instance:
         assert work_session(whole, instance).success
     expected = whole.desk().book().fingerprint()
-    assert {"GateDecided", "Placed", "OrderMoved", "OrderFilled", "SessionClosed"} <= {
-        kind for kinds in commits for kind in kinds
-    }
     for number in moments(commits):
         project = copied(committed, tmp_path / str(number))
         process = multiprocessing.get_context("fork").Process(target=killed, args=(project, number))
