@@ -62,8 +62,8 @@ def limits(as_json: bool) -> None:
 def signals(bars: tuple[str, ...], index: str | None, market: str, as_json: bool) -> None:
     """Show today's signals of the permitted strategies.
 
-    On the sample, today is where the replay clock stands. New sessions of your own bars are taken in
-    first, as `kasauti ingest` does. Nothing is ordered.
+    On the sample, today is where the replay clock stands. New sessions of your own bars are taken
+    in first, as `kasauti ingest` does. Nothing is ordered.
     """
     from kasauti import commands, show
 

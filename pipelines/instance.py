@@ -10,6 +10,7 @@ from kasauti.home import PROJECT_ROOT, Home
 from kasauti.version import EVERYTHING, code_version
 from pipelines.definitions import defs
 
+EVALUATED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 ENDED = (
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
@@ -65,9 +66,10 @@ def _checks_passed(instance: dg.DagsterInstance, key: dg.AssetKey) -> bool:
     for check in _blocking_checks(key):
         record = instance.get_latest_asset_check_evaluation_record(check)
         entry = record.event if record is not None else None
-        if event is None or entry is None or entry.dagster_event is None:
-            return False
-        found = entry.dagster_event.asset_check_evaluation_data
+        evaluated = entry.dagster_event if entry is not None else None
+        if event is None or evaluated is None or evaluated.event_type is not EVALUATED:
+            return False  # a killed run leaves a check that was planned and never made
+        found = evaluated.asset_check_evaluation_data
         on = found.target_materialization_data
         harmless = found.passed or found.severity is dg.AssetCheckSeverity.WARN
         if not harmless or on is None or on.run_id != event.run_id:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ class Service:
     process: "subprocess.Popen[bytes] | None" = None
     ended: float = field(default=-WAIT_BEFORE_RESTART)
 
-    def keep_running(self, now: float, variables: dict[str, str]) -> None:
+    def keep_running(self, now: float, variables: Mapping[str, str]) -> None:
         """Start it if it does not run and did not end a moment ago."""
         if self.process is not None and self.process.poll() is None:
             return
@@ -79,12 +79,13 @@ def serve(home: Home, port: int) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    running = services(port)
-    say(f"Dagster's page: http://127.0.0.1:{port} (Ctrl-C stops)")
+    running, page = services(port), f"http://127.0.0.1:{port}"
+    variables = {**environment(home), "KASAUTI_PAGE": page}  # alerts link to it
+    say(f"Dagster's page: {page} (Ctrl-C stops)")
     try:
         while not stopping:
             for service in running:
-                service.keep_running(time.monotonic(), environment(home))
+                service.keep_running(time.monotonic(), variables)
             time.sleep(LOOK_EVERY)
     finally:
         for service in running:

@@ -16,9 +16,8 @@ from kasauti.home import PROJECT_ROOT, Home
 
 IMAGES = PROJECT_ROOT / "docs" / "images"
 LARGEST = 300_000  # bytes; a README must load quickly
-COLOURS = 128  # of a picture; with fewer, the plots' lines are told apart less well
 SHARPNESS = 1.5  # device pixels a point: text stays crisp where a README is shown narrower
-REPORT_SIZE = (1280, 1500)
+REPORT_SIZE = (1280, 1440)
 
 
 @click.command()
@@ -47,10 +46,11 @@ def main(home: Path | None) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """Write what the page shows as docs/images/`name`.png, in few colours."""
+    """Write what the page shows as docs/images/`name`.png, in 256 colours."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     picture = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
-    few = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    # Maximum coverage keeps rare colours: a check's small amber mark is grey by the other methods.
+    few = picture.quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     path = IMAGES / f"{name}.png"
     few.save(path, optimize=True)
     size = path.stat().st_size

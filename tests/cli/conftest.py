@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from kasauti.cli import main
 from kasauti.home import Home
+from tests.execution.world import OPEN, World, at, entry, world
 
 GENES = """
 entry = "crosses_above(ema(close, 12), ema(close, 26)) and rsi(close, 14) < 70"
@@ -83,3 +84,15 @@ def genome(tmp_path: Path) -> Path:
 def written(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+@pytest.fixture
+def desk(home: Home) -> Iterator[World]:
+    """A desk at work on the replay ledger; one entry has been filled."""
+    with world(home.replay) as w:
+        w.tick(OPEN, "100")
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        w.tick(at(9, 16), "100.50")
+        assert "TEST" in w.desk.book.positions
+        yield w

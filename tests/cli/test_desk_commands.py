@@ -1,7 +1,7 @@
-"""status, limits, signals, report, kill and resume on real ledgers, vaults and registers."""
+"""status, limits, signals and report on real ledgers, vaults and registers."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from kasauti.execution.controls import CONTROLS
 from kasauti.execution.events import LatchChanged, Reconciled, TradingState
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.model import Outcome, Scope
+from kasauti.execution.model import Scope
 from kasauti.genome import genome_from_genes
 from kasauti.home import Home
 from kasauti.operations.collect import Made
@@ -25,21 +25,9 @@ from kasauti.validation.seal import Vault
 from kasauti.version import code_version
 from kasauti.workspace import STORED, Workspace
 from tests.cli.conftest import Run, written
-from tests.execution.world import LIMITS, OPEN, TODAY, World, at, entry, world
+from tests.execution.world import LIMITS, OPEN, TODAY, World, entry, world
 from tests.shared_data import NSE_INDEX
 from tests.validation.synthetic import make_bars
-
-
-@pytest.fixture
-def desk(home: Home) -> Iterator[World]:
-    """A desk at work on the replay ledger; one entry has been filled."""
-    with world(home.replay) as w:
-        w.tick(OPEN, "100")
-        w.desk.submit(entry(), OPEN)
-        w.desk.step(OPEN)
-        w.tick(at(9, 16), "100.50")
-        assert "TEST" in w.desk.book.positions
-        yield w
 
 
 @pytest.fixture
@@ -218,107 +206,6 @@ def test_limits_of_an_open_session(run: Run, desk: World) -> None:
     assert rows["risk per trade"] == (None, float(LIMITS.risk_per_trade))
     shown = run("limits").out
     assert f"sealed for {TODAY}" in shown and "trades today" in shown
-
-
-# -- kill and resume -----------------------------------------------------------------------------
-
-
-def test_kill_denies_the_very_next_entry(run: Run, desk: World, home: Home) -> None:
-    told = run("kill", "--reason", "a bad feeling", "--who", "me", "--json")
-    assert told.code == 0
-    assert told.json["stopped"] is True
-    replay, paper = told.json["ledgers"]
-    assert (replay["ledger"], replay["changed"], replay["recorded"]) == ("replay", True, True)
-    assert (paper["ledger"], paper["changed"], paper["recorded"]) == ("paper", True, False)
-    assert any("set by me: a bad feeling" in message for _, message in desk.ledger.outbox())
-
-    other = entry("OTHER")
-    desk.desk.submit(other, at(9, 17))
-    desk.desk.step(at(9, 17))
-    assert desk.order(other).code == "KILLED"
-    assert "TEST" in desk.desk.book.positions, "what is held stays held and protected"
-
-
-def test_a_second_kill_changes_nothing(run: Run, desk: World) -> None:
-    run("kill", "--reason", "once")
-    events = desk.ledger.head()
-    told = run("kill", "--reason", "twice", "--json")
-    assert told.code == 0
-    assert [one["changed"] for one in told.json["ledgers"]] == [False, False]
-    assert desk.ledger.head() == events
-    assert "stopped, as it was" in run("kill").out
-
-
-def test_resume_lifts_both_halves(run: Run, desk: World) -> None:
-    run("kill")
-    told = run("resume", "--reason", "checked", "--who", "Asha", "--json")
-    assert told.code == 0
-    assert told.json["stopped"] is False
-    assert any("lifted by Asha: checked" in message for _, message in desk.ledger.outbox())
-    other = entry("OTHER")
-    desk.desk.submit(other, at(9, 17))
-    desk.desk.step(at(9, 17))
-    assert desk.desk.outcome(other.key) is Outcome.ACCEPTED
-    events = desk.ledger.head()
-    again = run("resume", "--reason", "checked", "--who", "Asha", "--json")
-    assert [one["changed"] for one in again.json["ledgers"]] == [False, False]
-    assert desk.ledger.head() == events
-
-
-@pytest.mark.parametrize(("who", "reason"), [("", "why"), ("  ", "why"), ("Asha", " ")])
-def test_nobody_resumes_without_name_and_reason(
-    run: Run, desk: World, who: str, reason: str
-) -> None:
-    run("kill")
-    told = run("resume", "--reason", reason, "--who", who)
-    assert told.code == 2
-    assert "a person's name and a reason" in told.complaint
-    assert desk.latch.is_set()
-
-
-@pytest.mark.parametrize("half", ["file", "record"])
-def test_either_half_alone_is_lifted_and_completed(run: Run, desk: World, half: str) -> None:
-    if half == "file":
-        desk.latch.path.touch()
-    else:
-        desk.ledger.append(LatchChanged(latched=True, by="x", reason="y"), at=OPEN)
-    completed = run("kill", "--json").json["ledgers"][0]
-    assert (completed["changed"], completed["recorded"]) == (True, True)
-    assert desk.latch.path.exists() and desk.desk.book.latched
-    run("resume", "--reason", "checked", "--who", "Asha")
-    assert not desk.latch.is_set() and not desk.desk.book.latched
-
-
-def test_a_ledger_made_later_starts_stopped(run: Run, home: Home) -> None:
-    assert run("kill").code == 0
-    with world(home.replay) as w:
-        w.desk.submit(entry(), OPEN)
-        w.desk.step(OPEN)
-        assert w.order(entry()).code == "KILLED"
-    with world(home.root, scope=Scope.PAPER) as w:
-        w.desk.submit(entry(), OPEN)
-        w.desk.step(OPEN)
-        assert w.order(entry()).code == "KILLED"
-    told = run("resume", "--reason", "checked", "--who", "Asha", "--json").json
-    assert [(one["stopped"], one["recorded"]) for one in told["ledgers"]] == [(False, True)] * 2
-
-
-def test_a_broken_ledger_is_stopped_all_the_same(run: Run, desk: World, home: Home) -> None:
-    written(home.ledger, "not SQLite" * 100)
-    told = run("kill", "--json")
-    assert told.code == 1, "stopped, and one record is missing"
-    replay, paper = told.json["ledgers"]
-    assert told.json["stopped"] and replay["recorded"] and not paper["recorded"]
-    assert "cannot be read as a ledger" in told.err
-    assert Latch.beside(home.ledger).path.exists() and desk.latch.is_set()
-
-
-def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
-    written(home.root, "a file where the folder should be")
-    told = run("kill", "--json")
-    assert told.code == 1
-    assert told.json["stopped"] is False
-    assert "cannot be written" in told.err
 
 
 # -- signals and report --------------------------------------------------------------------------

@@ -66,8 +66,9 @@ def chromium() -> str:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Run a headless Chromium."""
+    path = chromium()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             yield running
         finally:

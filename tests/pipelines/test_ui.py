@@ -78,17 +78,23 @@ def page(chromium: Browser) -> Iterator[Page]:
         yield opened
 
 
-def test_the_graph_shows_every_group_and_every_asset(page: Page, address: str) -> None:
-    view.open_graph(page, address)
+@pytest.fixture(scope="module")
+def graph(chromium: Browser, address: str) -> Iterator[Page]:
+    with view.new_page(chromium) as opened:
+        view.open_graph(opened, address)
+        yield opened
+
+
+def test_the_graph_shows_every_group_and_every_asset(graph: Page) -> None:
     for group in GROUPS:
-        expect_uncovered(view.group_in_graph(page, group))
+        expect_uncovered(view.group_in_graph(graph, group))
     for name, count in NAMES.items():
-        nodes = view.assets_in_graph(page, name)
+        nodes = view.assets_in_graph(graph, name)
         expect(nodes).to_have_count(count)
         for node in nodes.all():
             expect_uncovered(node.get_by_text(name, exact=True))
             expect_uncovered(node.get_by_text("Materialized", exact=True))
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(graph.get_by_role("dialog")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +105,8 @@ def test_the_graph_shows_every_group_and_every_asset(page: Page, address: str) -
         pytest.param("orders", "1 / 2 Passed", id="an error"),
     ],
 )
-def test_the_graph_counts_the_checks_that_passed(
-    page: Page, address: str, name: str, passed: str
-) -> None:
-    view.open_graph(page, address)
-    expect_uncovered(view.assets_in_graph(page, name).get_by_text(passed))
+def test_the_graph_counts_the_checks_that_passed(graph: Page, name: str, passed: str) -> None:
+    expect_uncovered(view.assets_in_graph(graph, name).get_by_text(passed))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""kill and resume, with a desk at work and without one."""
+
+import pytest
+
+from kasauti.execution.events import LatchChanged
+from kasauti.execution.latch import Latch
+from kasauti.execution.model import Outcome, Scope
+from kasauti.home import Home
+from tests.cli.conftest import Run, written
+from tests.execution.world import OPEN, World, at, entry, world
+
+
+def test_kill_denies_the_very_next_entry(run: Run, desk: World, home: Home) -> None:
+    told = run("kill", "--reason", "a bad feeling", "--who", "me", "--json")
+    assert told.code == 0
+    assert told.json["stopped"] is True
+    replay, paper = told.json["ledgers"]
+    assert (replay["ledger"], replay["changed"], replay["recorded"]) == ("replay", True, True)
+    assert (paper["ledger"], paper["changed"], paper["recorded"]) == ("paper", True, False)
+    assert any("set by me: a bad feeling" in message for _, message in desk.ledger.outbox())
+
+    other = entry("OTHER")
+    desk.desk.submit(other, at(9, 17))
+    desk.desk.step(at(9, 17))
+    assert desk.order(other).code == "KILLED"
+    assert "TEST" in desk.desk.book.positions, "what is held stays held and protected"
+
+
+def test_a_second_kill_changes_nothing(run: Run, desk: World) -> None:
+    run("kill", "--reason", "once")
+    events = desk.ledger.head()
+    told = run("kill", "--reason", "twice", "--json")
+    assert told.code == 0
+    assert [one["changed"] for one in told.json["ledgers"]] == [False, False]
+    assert desk.ledger.head() == events
+    assert "stopped, as it was" in run("kill").out
+
+
+def test_resume_lifts_both_halves(run: Run, desk: World) -> None:
+    run("kill")
+    told = run("resume", "--reason", "checked", "--who", "Asha", "--json")
+    assert told.code == 0
+    assert told.json["stopped"] is False
+    assert any("lifted by Asha: checked" in message for _, message in desk.ledger.outbox())
+    other = entry("OTHER")
+    desk.desk.submit(other, at(9, 17))
+    desk.desk.step(at(9, 17))
+    assert desk.desk.outcome(other.key) is Outcome.ACCEPTED
+    events = desk.ledger.head()
+    again = run("resume", "--reason", "checked", "--who", "Asha", "--json")
+    assert [one["changed"] for one in again.json["ledgers"]] == [False, False]
+    assert desk.ledger.head() == events
+
+
+@pytest.mark.parametrize(("who", "reason"), [("", "why"), ("  ", "why"), ("Asha", " ")])
+def test_nobody_resumes_without_name_and_reason(
+    run: Run, desk: World, who: str, reason: str
+) -> None:
+    run("kill")
+    told = run("resume", "--reason", reason, "--who", who)
+    assert told.code == 2
+    assert "a person's name and a reason" in told.complaint
+    assert desk.latch.is_set()
+
+
+def _half(w: World, half: str) -> None:
+    """Leave the switch as a crash between its two steps, or a hand on the file, leaves it."""
+    if half == "file":
+        w.latch.path.touch()
+    else:
+        w.ledger.append(LatchChanged(latched=True, by="x", reason="y"), at=OPEN)
+
+
+@pytest.mark.parametrize("half", ["file", "record"])
+def test_kill_completes_either_half(run: Run, desk: World, half: str) -> None:
+    _half(desk, half)
+    completed = run("kill", "--json").json["ledgers"][0]
+    assert (completed["changed"], completed["recorded"]) == (True, True)
+    assert desk.latch.path.exists() and desk.desk.book.latched
+
+
+@pytest.mark.parametrize("half", ["file", "record"])
+def test_resume_lifts_either_half(run: Run, desk: World, half: str) -> None:
+    _half(desk, half)
+    lifted = run("resume", "--reason", "checked", "--who", "Asha", "--json").json["ledgers"][0]
+    assert (lifted["changed"], lifted["stopped"]) == (True, False)
+    assert not desk.latch.is_set() and not desk.desk.book.latched
+
+
+def test_a_ledger_made_later_starts_stopped(run: Run, home: Home) -> None:
+    assert run("kill").code == 0
+    with world(home.replay) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "KILLED"
+    with world(home.root, scope=Scope.PAPER) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert w.order(entry()).code == "KILLED"
+    told = run("resume", "--reason", "checked", "--who", "Asha", "--json").json
+    assert [(one["stopped"], one["recorded"]) for one in told["ledgers"]] == [(False, True)] * 2
+
+
+def test_a_broken_ledger_is_stopped_all_the_same(run: Run, desk: World, home: Home) -> None:
+    written(home.ledger, "not SQLite" * 100)
+    told = run("kill", "--json")
+    assert told.code == 1, "stopped, and one record is missing"
+    replay, paper = told.json["ledgers"]
+    assert told.json["stopped"] and replay["recorded"] and not paper["recorded"]
+    assert "cannot be read as a ledger" in told.err
+    assert Latch.beside(home.ledger).path.exists() and desk.latch.is_set()
+
+
+def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
+    written(home.root, "a file where the folder should be")
+    told = run("kill", "--json")
+    assert told.code == 1
+    assert told.json["stopped"] is False
+    assert "cannot be written" in told.err
