@@ -168,7 +168,8 @@ def test_a_replay_permit_is_worth_nothing_on_own_bars(own: Project, folder: Path
     frame = approvals_frame([(permit, genome.to_genes())])
     own.workspace().lake.write("validation/approvals", frame)
     assert permit.tier == own.profile
-    assert own.desk().candidates() == own.desk().signals() == []
+    assert not own.desk().candidates()
+    assert not own.desk().signals()
 
 
 # -- freshness by the calendar -------------------------------------------------------------------
