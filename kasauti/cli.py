@@ -111,7 +111,9 @@ def _end_on_bug(
 def compile_command() -> None:
     """Compile every kernel once, so that no later command waits."""
     from kasauti.backtest.compile import compile_kernels
+    from kasauti.operations.figure import find_fonts
 
+    find_fonts()
     for name, seconds in compile_kernels().items():
         click.echo(f"{name}: {seconds:.1f} s", err=True)
 

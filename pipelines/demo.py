@@ -33,7 +33,7 @@ from pipelines.sensors import new_signals
 from resources.project import Project
 
 MARK = "kasauti/demo"
-SESSIONS = 5  # of the replay: a week; two more are left for who wants to go on in Dagster
+SESSIONS = 4  # of the replay: bought, stopped, bought again; three are left to go on with
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -173,6 +173,7 @@ def run_demo(project: Project, progress: Progress) -> dict[str, Any]:
 def outcome(project: Project) -> dict[str, Any]:
     """Return what the demo's state folder holds now, the same after every run."""
     space, desk = project.workspace(), project.desk()
+    instance = open_instance(space.home)
     book, lake = desk.book(), space.lake
     verdicts = lake.read("validation/verdicts")
     permit = lake.read("validation/approvals").iloc[0]
@@ -213,7 +214,7 @@ def outcome(project: Project) -> dict[str, Any]:
             "controls_evaluated": sorted(book.evaluated),
         },
         "versions": {
-            key.to_user_string(): version_of(open_instance(space.home), key)
+            key.to_user_string(): version_of(instance, key)
             for key in (BARS, DAILY, LABELS, FRONT, VERDICTS, APPROVALS, FORWARD, SIGNALS, *BOOK)
         },
         "report": str(space.home.reports / "report.html"),

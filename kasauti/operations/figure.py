@@ -182,3 +182,10 @@ def say_nothing(axes: "Axes", text: str) -> None:
         va="center",
         color=COLOURS["muted"],
     )
+
+
+def find_fonts() -> None:
+    """Let matplotlib list this machine's fonts, which takes seconds at its first use."""
+    import matplotlib.font_manager as _fonts
+
+    _fonts.findfont("DejaVu Sans")

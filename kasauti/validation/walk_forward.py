@@ -23,7 +23,7 @@ FIRST_TRAINING = (
     0.4  # of the searched bars: 3 of 8 years are the least that a tuning can learn from
 )
 EMBARGO = 0.01  # of the searched bars, after Lopez de Prado 2018, chapter 7
-TRIALS = 30
+TRIALS = 20
 FEWEST_TRADES = 10  # in training; a Sharpe of fewer tunes to luck
 _WORTHLESS = -1e9
 
