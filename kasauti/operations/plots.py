@@ -249,6 +249,8 @@ def profit_curve(times: Times, profit: Floats, title: str = "", currency: str = 
     times, profit : ndarray of shape (T,)
         Profit so far after each fill or close; NaN leaves a hole.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = new_figure(height=2.8)
     if not np.isfinite(profit).any():
         say_nothing(axes, "No profit or loss yet: nothing was traded.")
@@ -269,6 +271,7 @@ def profit_curve(times: Times, profit: Floats, title: str = "", currency: str = 
             )
         mark = "o" if len(values) <= 40 else ""
         axes.step(at, values, where="post", color=COLOURS["blue"], marker=mark, markersize=4)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))  # else "₹0 ₹0 −₹1"
         axes.yaxis.set_major_formatter(lambda value, _: short_money(value, currency))
         date_axis(axes, times)
     last = last_known(profit)

@@ -22,11 +22,14 @@ from kasauti import workspace
 from kasauti.errors import UsageError
 from kasauti.execution import frames
 from kasauti.execution.controls import CONTROLS
+from kasauti.features import table as feature_table
+from kasauti.market import panel
 from kasauti.market.bars import Bars, Floats
 from kasauti.market.expectations import EXPECTATIONS
 from kasauti.market.findings import Severity
 from kasauti.market.panel import long_frame
 from kasauti.market.sources import Loaded, load_sample
+from kasauti.regimes import online
 from kasauti.regimes.model import OnlineLabels
 from kasauti.regimes.online import label_online
 from resources.project import Project
@@ -108,7 +111,7 @@ def test_bars_that_came_round_the_loader_are_caught(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     spoilt = DAMAGE[name]
-    monkeypatch.setattr(market, "long_frame", lambda bars: spoilt(long_frame(bars)))
+    monkeypatch.setattr(panel, "long_frame", lambda bars: spoilt(long_frame(bars)))
     found = expectations(project)
     assert not found[name].passed
     is_error = EXPECTATIONS[name][0] is Severity.ERROR
@@ -139,7 +142,7 @@ def test_a_feature_that_sees_the_future_is_caught(
     project: Project, monkeypatch: pytest.MonkeyPatch, leak: Callable[[Bars], Floats]
 ) -> None:
     assert only(features.features_are_causal(project=project)).passed
-    monkeypatch.setattr(features, "feature_values", leak)
+    monkeypatch.setattr(feature_table, "feature_values", leak)
     assert is_red(features.features_are_causal(project=project))
 
 
@@ -150,7 +153,7 @@ def test_a_label_that_sees_the_future_is_caught(
         return OnlineLabels(np.roll(label_online(bars).codes, -5))
 
     assert only(regimes.labels_are_causal(project=project)).passed
-    monkeypatch.setattr(regimes, "label_online", smoothed)
+    monkeypatch.setattr(online, "label_online", smoothed)
     assert is_red(regimes.labels_are_causal(project=project))
 
 
@@ -325,7 +328,7 @@ def test_a_leaky_feature_stops_the_trial(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workspace, "load_sample", lambda: Loaded(small_sample(), (), "a piece"))
-    monkeypatch.setattr(features, "feature_values", tomorrow)
+    monkeypatch.setattr(feature_table, "feature_values", tomorrow)
     project = Project(home=str(tmp_path), bars="sample", population=8, evaluations=16)
     result = run(project, instance, "research", [BARS, DAILY, LABELS, VERDICTS, APPROVALS])
     assert not result.success
