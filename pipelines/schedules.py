@@ -25,7 +25,12 @@ def reason_to_skip(calendar: Calendar, day: date) -> str | None:
         return str(error)
 
 
-@dg.schedule(job=daily, cron_schedule=AFTER_THE_CLOSE, execution_timezone=INDIA.key)
+@dg.schedule(
+    job=daily,
+    cron_schedule=AFTER_THE_CLOSE,
+    execution_timezone=INDIA.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 def after_the_close(
     context: dg.ScheduleEvaluationContext, project: Project
 ) -> dg.RunRequest | dg.SkipReason:

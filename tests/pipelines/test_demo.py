@@ -80,7 +80,7 @@ def test_killed_anywhere_it_ends_in_the_same_state(
         try:
             process.wait(moments.uniform(6.0, 16.0))
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # and the log follower that Dagster starts
             kills += 1
         process.wait()
     last = start(tmp_path)
@@ -100,6 +100,7 @@ def start(home: Path) -> "subprocess.Popen[bytes]":
         cwd=Path(__file__).resolve().parents[2],
         env={**os.environ, "KASAUTI_HOME": str(home)},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
