@@ -40,7 +40,7 @@ format: .venv/ready  ## format and mend what ruff can mend
 
 lock: .venv/ready  ## pin every package anew, with hashes and without an index address
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group dev -o requirements.lock
+		--no-header pyproject.toml --group dev -o requirements.lock
 
 screenshots: setup  ## the README's pictures, from the demo's state
 	@$(BIN)/python scripts/screenshots.py
