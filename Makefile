@@ -14,7 +14,9 @@ help:  ## list the commands
 	@PYTHON="$(PYTHON)" scripts/setup
 	@touch $@
 
-.venv/compiled: .venv/ready $(wildcard kasauti/market/*.py kasauti/features/*.py kasauti/backtest/*.py)
+KERNELS := market regimes genome features backtest evolution
+
+.venv/compiled: .venv/ready $(wildcard kasauti/*.py $(KERNELS:%=kasauti/%/*.py))
 	@$(BIN)/kasauti compile
 	@touch $@
 

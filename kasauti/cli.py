@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from kasauti import desk_commands
+from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.options import (
     bars_options,
@@ -24,6 +25,7 @@ from kasauti.options import (
     index_option,
     json_option,
     market_option,
+    workers_options,
 )
 
 __all__ = ["cli", "emit", "json_option", "main"]
@@ -110,7 +112,7 @@ def _end_on_bug(
 @cli.command("compile")
 def compile_command() -> None:
     """Compile every kernel once, so that no later command waits."""
-    from kasauti.backtest.compile import compile_kernels
+    from kasauti.kernels import compile_kernels
     from kasauti.operations.figure import find_fonts
 
     find_fonts()
@@ -197,13 +199,7 @@ def backtest(
     show_default=True,
     help="How many of them are kept and bred from at a time.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Threads that backtest side by side.",
-)
+@workers_options
 @click.option(
     "--save",
     metavar="FOLDER",
@@ -219,6 +215,7 @@ def evolve(
     evaluations: int,
     population: int,
     workers: int,
+    dask: str | None,
     save: Path | None,
     as_json: bool,
 ) -> None:
@@ -232,7 +229,7 @@ def evolve(
     space = commands.workspace(bars, market, index)
     if save is not None:
         commands.make_folder(save)
-    found = commands.evolve(space, seed, evaluations, population, workers)
+    found = commands.evolve(space, seed, evaluations, population, workers, dask)
     if save is not None:
         commands.save_genomes(found, save)
     emit(found.to_json(), as_json, lambda: show.show_front(found))
@@ -298,5 +295,5 @@ def sql(query: str | None, as_json: bool) -> None:
     emit({"rows": rows}, as_json, lambda: show.show_rows(columns, rows))
 
 
-for command in desk_commands.COMMANDS:
+for command in (bench, *desk_commands.COMMANDS):
     cli.add_command(command)

@@ -98,7 +98,12 @@ def _record_look(space: Workspace, genome: Genome, bars: Bars) -> None:
 
 
 def evolve(
-    space: Workspace, seed: int, evaluations: int, population: int, workers: int
+    space: Workspace,
+    seed: int,
+    evaluations: int,
+    population: int,
+    workers: int,
+    dask: str | None = None,
 ) -> SearchResult:
     """Search on what the vault lets a search read."""
     from kasauti.operations.progress import Progress as Stages
@@ -117,6 +122,7 @@ def evolve(
             now,
             workers,
             lambda step: stage.update(step.evaluations, describe(step)),
+            dask,
         )
 
 

@@ -63,6 +63,23 @@ def bars_options(command: Command) -> Command:
     return command
 
 
+def workers_options(command: Command) -> Command:
+    """Add ``--workers`` and ``--dask`` to a command."""
+    threads = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Threads that backtest side by side.",
+    )
+    cluster = click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Backtest on a Dask cluster instead of threads, e.g. tcp://127.0.0.1:8786.",
+    )
+    return threads(cluster(command))
+
+
 genome_option = click.option(
     "--genome",
     "genome_file",

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from kasauti.backtest import Account, Backtester
@@ -19,6 +18,7 @@ from kasauti.validation.reference_strategy import LABEL, reference_strategy
 from kasauti.validation.seal import Admitted
 from kasauti.validation.verdict import Verdict, judge
 from kasauti.version import code_version
+from kasauti.workers import open_executor
 from kasauti.workspace import Workspace
 
 WHO = "research"
@@ -32,9 +32,13 @@ def search(
     now: datetime,
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
+    dask: str | None = None,
 ) -> SearchResult:
-    """Run, resume or recall one search on bars that the vault handed out."""
-    with ThreadPoolExecutor(workers) as executor:
+    """Run, resume or recall one search on bars that the vault handed out.
+
+    It runs on `workers` threads, or on the Dask cluster whose scheduler has the address `dask`.
+    """
+    with open_executor(workers, dask) as executor:
         return evolve(
             Backtester(searched, account=_account(searched)),
             settings,

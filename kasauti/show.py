@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from kasauti.validation.verdict import Verdict
 
 SHOWN_TRADES = 12
+PARTS = {
+    "evaluation": "evaluation",
+    "breeding": "breeding, hashing",
+    "selection": "ranking, selection",
+    "register": "trial register, checkpoint",
+    "other": "other",
+}
 SHOWN_GENOMES = 15
 FILE_WIDTH = 120  # of what goes into a file or a pipe; a terminal has its own
 
@@ -125,6 +132,14 @@ def show_front(found: "SearchResult") -> None:
                 one.genome.to_genes()["entry"],
             )
             for one in found.front[:SHOWN_GENOMES]
+        ],
+    )
+    table(
+        "Where the time went",
+        ("part", ">seconds", ">share"),
+        [
+            (PARTS[name], number(seconds, 1), percent(seconds / found.seconds))
+            for name, seconds in found.seconds_by_part.items()
         ],
     )
     if found.front:

@@ -2,50 +2,78 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kasauti.backtest.account import Account, Dialect
-from kasauti.backtest.kernel import REASONS, TRADE, Outcome, simulate
-from kasauti.backtest.metrics import (
-    SESSIONS_A_YEAR,
-    max_drawdown,
-    metrics_of,
-    returns_of,
-    sharpe_ratio,
-    t_statistic,
+from kasauti.backtest.kernel import REASONS, TRADE, Outcome
+from kasauti.backtest.metrics import SESSIONS_A_YEAR, Metrics, metrics_of, returns_of
+from kasauti.backtest.moments import GROUPS, WORST, group_of, panel_moments
+from kasauti.backtest.population import (
+    Setting,
+    Table,
+    empty_table,
+    masks_of,
+    score_population,
+    sharpe_of,
+    trace,
 )
-from kasauti.backtest.result import OpenPosition, Result, Score, Trade
-from kasauti.backtest.tape import Tape, costs_of, rules_of, tapes_of
-from kasauti.backtest.vectorbt_dialect import (
-    expressible,
-    fees_of,
-    filled_closes,
-    simulate_vectorbt,
-)
+from kasauti.backtest.result import OpenPosition, Result, Score, Scores, Trade
+from kasauti.backtest.spread import spread
+from kasauti.backtest.tape import Tape, costs_of, tapes_of
+from kasauti.backtest.vectorbt_dialect import expressible, expressible_genes
 from kasauti.errors import UsageError
+from kasauti.features.bits import pack
 from kasauti.features.evaluate import Features
+from kasauti.features.signals import RowsInUse, Signals
+from kasauti.genome.codes import Population
 from kasauti.genome.model import Genome, Side
 from kasauti.market.bars import Bars, Booleans, Floats
 from kasauti.market.markets import Market, get_market
 from kasauti.regimes.model import REGIMES, OnlineLabels
 
-CHUNK = 64
-"""Genomes a task of an executor: about 0.1 s of work, so that handing it out costs nothing."""
+Window = tuple[int, int]
+ROWS_A_GENOME = 24
+"""Packed rows that a genome may need, two workers at a time: a random one has about 5 new ones."""
+
+SMALLEST_PART = 32
+UNKNOWN_WORKERS = 16
+
+SCORE_FIELDS = tuple(Score.__slots__)
 
 
 @dataclass(frozen=True, eq=False)
 class Passes:
-    """The raw passes of one genome, a row or an entry a symbol."""
+    """The traced passes of one genome, a row or an entry a symbol.
+
+    Attributes
+    ----------
+    equity : ndarray of shape (S, W), float64
+    trades : tuple of ndarray, dtype `TRADE`
+        Closed trades.
+    open : tuple of ndarray, dtype `TRADE`
+        The position that the last bar found open, one record or none.
+    outcomes : tuple of Outcome
+    sizes : ndarray of shape (S, W), float64
+        The `vectorbt` dialect's quantities where an entry was sized, 1 elsewhere.
+    sharpe, max_drawdown : ndarray of shape (S,), float64
+        Of each symbol, annualised.
+    """
 
     equity: Floats
     trades: tuple[NDArray[np.void], ...]
+    open: tuple[NDArray[np.void], ...]
     outcomes: tuple[Outcome, ...]
     sizes: Floats
+    sharpe: Floats
+    max_drawdown: Floats
+    panel_sharpe: float
+    panel_drawdown: float
 
 
 class Backtester:
@@ -77,11 +105,17 @@ class Backtester:
     ) -> None:
         if 0 in bars.shape:
             raise UsageError("there are no bars to backtest on: name at least one symbol with bars")
+        if labels is not None and len(labels.codes) != bars.shape[1]:
+            raise UsageError(
+                f"there are labels of {len(labels.codes)} bars for {bars.shape[1]} bars: label "
+                "exactly these bars, or give no labels"
+            )
         self.bars = bars
         self.account = account or Account()
         self.dialect = dialect
         self.market = market or get_market(bars.market)
         self.features = Features(bars)
+        self.signals = Signals(bars)
         self._labels = labels
 
     @cached_property
@@ -94,17 +128,28 @@ class Backtester:
         return label_online(self.bars)
 
     @cached_property
-    def tapes(self) -> tuple[Tape, ...]:
-        """What the kernels read, one a symbol."""
-        tapes = tapes_of(self.bars, self.features.atr(), self.account, self.market)
-        if self.dialect is Dialect.KASAUTI:
-            return tapes
-        return tuple(tape._replace(close=filled_closes(tape.close)) for tape in tapes)
+    def panel(self) -> Tape:
+        """What the kernels read, all symbols together."""
+        return tapes_of(self.bars, self.features.atr(), self.account, self.market, self.dialect)
 
     @cached_property
-    def fees(self) -> Floats:
-        """The `vectorbt` dialect's one fee of each bar, shape (T,)."""
-        return fees_of(self.tapes[0].rates)
+    def setting(self) -> Setting:
+        """What all strategies have in common."""
+        codes = np.ascontiguousarray(self.labels.codes, dtype=np.int8)
+        length = len(codes)
+        groups, run_end = np.zeros(length, dtype=np.int64), np.zeros(length, dtype=np.int64)
+        group_of(codes, groups, run_end)
+        return Setting(
+            self.panel,
+            costs_of(self.account),
+            self.dialect is Dialect.KASAUTI,
+            pack(masks_of(codes)),
+            groups,
+            run_end,
+            np.zeros(length, dtype=np.int64),
+            np.full(length, length),
+            float(SESSIONS_A_YEAR * self.bars.bars_a_session),
+        )
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -127,7 +172,7 @@ class Backtester:
         return enter, leave
 
     def passes(self, genome: Genome, start: int = 0, stop: int | None = None) -> Passes:
-        """Simulate `genome` on every symbol between the positions `start` and `stop`.
+        """Trace `genome` on every symbol between the positions `start` and `stop`.
 
         Raises
         ------
@@ -135,34 +180,52 @@ class Backtester:
             For a short where it may not be held over the close of daily bars, and for an empty
             window.
         """
-        length = self.bars.shape[1]
-        stop = length if stop is None else min(stop, length)
-        if not 0 <= start < stop:
-            raise UsageError(f"the window {start} to {stop} holds none of the {length} bars")
-        if genome.side not in self.sides:
-            raise UsageError(
-                f"the genome is short, and {self.market.name} does not let a short be held "
-                'overnight: set side = "long", or use intraday bars'
-            )
-        if self.dialect is Dialect.VECTORBT:
-            genome = expressible(genome)[0]
-        enter, leave = self.rules(genome)
-        rules, costs = rules_of(genome), costs_of(self.account)
-        shape = (len(self.tapes), stop - start)
-        equity, sizes = np.empty(shape), np.ones(shape)
-        trades, outcomes = [], []
-        for row, tape in enumerate(self.tapes):
-            records = np.empty(stop - start, dtype=TRADE)
-            window = (rules, costs, start, stop, equity[row], records)
-            if self.dialect is Dialect.KASAUTI:
-                outcome = simulate(tape, enter[row], leave[row], *window)
-            else:
-                outcome = simulate_vectorbt(
-                    tape, self.fees, enter[row], leave[row], *window, sizes[row]
+        start, stop = self._window((start, stop))
+        population = self._tradable(Population.of([genome]))
+        symbols, width = len(self.bars.symbols), stop - start
+        equity, sizes = np.empty((symbols, width)), np.ones((symbols, width))
+        trades, open_, outcomes = [], [], []
+        sums, draws = np.zeros((symbols, GROUPS, 2)), np.zeros((symbols, 2))
+        with self.signals.rules(population) as signals:
+            for row in range(symbols):
+                records = np.empty(width + 1, dtype=TRADE)
+                outcome = trace(
+                    self.setting,
+                    row,
+                    signals.packed[signals.which[0, 0], row],
+                    signals.packed[signals.which[0, 1], row],
+                    population.genes,
+                    start,
+                    stop,
+                    records,
+                    sizes[row],
+                    equity[row],
+                    sums[row],
+                    draws[row],
                 )
-            trades.append(records[: outcome.trades])
-            outcomes.append(outcome)
-        return Passes(equity, tuple(trades), tuple(outcomes), sizes)
+                trades.append(records[: outcome.trades])
+                open_.append(records[outcome.trades : outcome.trades + (outcome.quantity > 0.0)])
+                outcomes.append(outcome)
+        year = np.sqrt(self.setting.bars_a_year)
+        sharpe = (
+            np.array([sharpe_of(one[:, 0].sum(), one[:, 1].sum(), width) for one in sums]) * year
+        )
+        panel, draw = sums[0], draws[0]
+        if symbols > 1:
+            panel, draw = np.zeros((GROUPS, 2)), np.zeros(2)
+            whole = self.account.capital * symbols
+            panel_moments(equity.sum(axis=0), start, self.setting.groups, whole, panel, draw)
+        return Passes(
+            equity,
+            tuple(trades),
+            tuple(open_),
+            tuple(outcomes),
+            sizes,
+            np.array(sharpe),
+            draws[:, WORST],
+            float(sharpe_of(panel[:, 0].sum(), panel[:, 1].sum(), width) * year),
+            float(draw[WORST]),
+        )
 
     def run(self, genome: Genome, start: int = 0, stop: int | None = None) -> Result:
         """Return trades, curves and figures of `genome` between the positions `start` and `stop`.
@@ -177,23 +240,25 @@ class Backtester:
         passes = self.passes(genome, start, stop)
         width = passes.equity.shape[1]
         by_symbol = {
-            symbol: metrics_of(
+            symbol: self._metrics(
                 passes.equity[row],
-                self.account.capital,
-                self.bars.bars_a_session,
+                1,
                 passes.trades[row]["profit"],
                 passes.outcomes[row].held / width,
                 passes.outcomes[row].charges,
+                float(passes.sharpe[row]),
+                float(passes.max_drawdown[row]),
             )
             for row, symbol in enumerate(self.bars.symbols)
         }
-        metrics = metrics_of(
+        metrics = self._metrics(
             passes.equity.sum(axis=0),
-            self.account.capital * len(self.tapes),
-            self.bars.bars_a_session,
+            len(self.bars.symbols),
             np.concatenate([trades["profit"] for trades in passes.trades]),
             float(np.mean([one.exposure for one in by_symbol.values()])),
             sum(one.charges for one in by_symbol.values()),
+            passes.panel_sharpe,
+            passes.panel_drawdown,
         )
         counters = _counters(passes)
         return Result(
@@ -216,49 +281,115 @@ class Backtester:
 
     def score(self, genome: Genome, start: int = 0, stop: int | None = None) -> Score:
         """Return the figures of `genome` that a search needs."""
-        passes = self.passes(genome, start, stop)
-        bars_a_year = float(SESSIONS_A_YEAR * self.bars.bars_a_session)
-        panel = passes.equity.sum(axis=0)
-        capital = self.account.capital * len(self.tapes)
-        returns = returns_of(panel)
-        codes = self.labels.codes
-        before = codes[start : start + len(returns) - 1]
-        decided = codes[np.concatenate([trades["entry_bar"] for trades in passes.trades]) - 1]
-        by_regime = [returns[1:][before == code] for code in range(len(REGIMES))]
-        counts = tuple(outcome.trades for outcome in passes.outcomes)
-        return Score(
-            sharpe=float(sharpe_ratio(returns, bars_a_year)),
-            total_return=float(panel[-1]) / capital - 1.0,
-            max_drawdown=float(max_drawdown(panel, capital)),
-            trades=sum(counts),
-            charges=float(sum(outcome.charges for outcome in passes.outcomes)),
-            t=float(t_statistic(returns)),
-            symbol_sharpe=tuple(
-                float(sharpe_ratio(returns_of(equity), bars_a_year)) for equity in passes.equity
-            ),
-            symbol_trades=counts,
-            regime_mean=tuple(float(one.mean()) if len(one) else 0.0 for one in by_regime),
-            regime_t=tuple(float(t_statistic(one)) for one in by_regime),
-            regime_trades=tuple(int(np.sum(decided == code)) for code in range(len(REGIMES))),
-        )
+        window = self._window((start, stop))
+        return self.scores_over(Population.of([genome]), [window])[0][0]
 
     def score_all(self, genomes: Sequence[Genome], executor: Executor | None = None) -> list[Score]:
         """Return the score of each genome, in order; the same whatever the executor."""
-        chunks = [genomes[i : i + CHUNK] for i in range(0, len(genomes), CHUNK)]
-        self._prepare()
-        scored = (
-            map(self._score_chunk, chunks)
-            if executor is None
-            else executor.map(self._score_chunk, chunks)
+        return list(self.scores(Population.of(genomes), executor))
+
+    def scores(self, population: Population, executor: Executor | None = None) -> Scores:
+        """Return the scores of a population, in order; the same whatever the executor."""
+        whole = (0, self.bars.shape[1])
+        return self.scores_over(population, [whole], executor)[0]
+
+    def scores_over(
+        self,
+        population: Population,
+        windows: Sequence[Window],
+        executor: Executor | None = None,
+    ) -> list[Scores]:
+        """Return the scores of a population in each of many windows, from one evaluation.
+
+        Parameters
+        ----------
+        population : Population
+        windows : sequence of (int, int)
+            First position and end; each starts flat with the whole capital.
+        executor : Executor, optional
+
+        Raises
+        ------
+        UsageError
+            As for `passes`, if any genome or window is so.
+        """
+        edges = np.array([self._window(window) for window in windows], dtype=np.int64)
+        population = self._tradable(population)
+        _ = self.setting  # computed before any worker asks for it
+        parts = [population[i:j] for i, j in self._parts(len(population), executor)]
+        tables = list(spread(executor, partial(_table_of, edges), self, parts))
+        return [Scores.join([_scores(table, k) for table in tables]) for k in range(len(edges))]
+
+    def table(self, population: Population, windows: NDArray[np.int64]) -> Table:
+        """Return the raw figures of a population that may be traded, window by window.
+
+        A population that needs more rows than there are is taken in halves.
+        """
+        table = empty_table(len(windows), len(population), len(self.bars.symbols))
+        try:
+            with self.signals.rules(population) as rules:
+                genes = population.genes
+                score_population(self.setting, rules.packed, rules.which, genes, windows, table)
+        except RowsInUse:
+            half = len(population) // 2
+            if half == 0:
+                raise
+            halves = self.table(population[:half], windows), self.table(population[half:], windows)
+            return Table(
+                *(np.concatenate(columns, axis=1) for columns in zip(*halves, strict=True))
+            )
+        return table
+
+    def _parts(self, count: int, executor: Executor | None) -> list[Window]:
+        """Return runs of genomes for the workers: few and large ones share most expressions."""
+        largest = max(1, self.signals.capacity // ROWS_A_GENOME)
+        pieces = max(1, -(-count // largest))
+        if executor is not None:
+            # a pool's size has no public name; for a cluster's executor, enough for 16 workers
+            workers = getattr(executor, "_max_workers", UNKNOWN_WORKERS)
+            pieces = max(1, min(-(-pieces // workers) * workers, count // SMALLEST_PART))
+        edges = np.linspace(0, count, pieces + 1).astype(int).tolist()
+        return list(pairwise(edges))
+
+    def _tradable(self, population: Population) -> Population:
+        """Return the population as the dialect can trade it, after refusing what it may not."""
+        shorts = np.flatnonzero(population.genes["side"] < 0.0)
+        if len(shorts) and Side.SHORT not in self.sides:
+            raise UsageError(
+                f"the genome is short, and {self.market.name} does not let a short be held "
+                'overnight: set side = "long", or use intraday bars'
+            )
+        if self.dialect is Dialect.KASAUTI:
+            return population
+        return replace(population, genes=expressible_genes(population.genes))
+
+    def _window(self, window: tuple[int, int | None]) -> Window:
+        length = self.bars.shape[1]
+        start, stop = window[0], length if window[1] is None else min(window[1], length)
+        if not 0 <= start < stop:
+            raise UsageError(f"the window {start} to {stop} holds none of the {length} bars")
+        return start, stop
+
+    def _metrics(
+        self,
+        equity: Floats,
+        accounts: int,
+        profits: Floats,
+        exposure: float,
+        charges: float,
+        sharpe: float,
+        max_drawdown: float,
+    ) -> Metrics:
+        """Return the figures of a curve; what the fused pass knows too is the fused pass's."""
+        metrics = metrics_of(
+            equity,
+            self.account.capital * accounts,
+            self.bars.bars_a_session,
+            profits,
+            exposure,
+            charges,
         )
-        return [score for chunk in scored for score in chunk]
-
-    def _prepare(self) -> None:
-        """Compute what all threads share before any of them asks for it."""
-        _ = self.tapes, self.labels, self.fees
-
-    def _score_chunk(self, genomes: Sequence[Genome]) -> list[Score]:
-        return [self.score(genome) for genome in genomes]
+        return replace(metrics, sharpe=sharpe, max_drawdown=max_drawdown)
 
     def _trades(self, side: Side, passes: Passes) -> tuple[Trade, ...]:
         return tuple(
@@ -280,8 +411,8 @@ class Backtester:
 
     def _open(self, side: Side, passes: Passes, stop: int) -> tuple[OpenPosition, ...]:
         positions = []
-        for row, outcome in enumerate(passes.outcomes):
-            if outcome.quantity > 0.0:
+        for row, records in enumerate(passes.open):
+            for record in records:
                 known = self.bars.close[row, :stop]
                 mark = float(known[np.isfinite(known)][-1])
                 before = self.account.capital + float(passes.trades[row]["profit"].sum())
@@ -289,9 +420,9 @@ class Backtester:
                     OpenPosition(
                         self.bars.symbols[row],
                         side,
-                        int(outcome.quantity),
-                        self.bars.times[outcome.entry_bar].item(),
-                        float(outcome.entry_price),
+                        int(record["quantity"]),
+                        self.bars.times[record["entry_bar"]].item(),
+                        float(record["entry_price"]),
                         mark,
                         float(passes.equity[row, -1]) - before,
                     )
@@ -325,6 +456,15 @@ NOTES = {
     "fills_without_volume": "fills without a known volume, so without market impact",
     "unpaid_covers": "short covers beyond the cash, which vectorbt fills only in part",
 }
+
+
+def _table_of(windows: NDArray[np.int64], backtester: Backtester, population: Population) -> Table:
+    return backtester.table(population, windows)
+
+
+def _scores(table: Table, k: int) -> Scores:
+    columns = {name: getattr(table, name)[k] for name in SCORE_FIELDS}
+    return Scores(**columns)
 
 
 def _counters(passes: Passes) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The `kasauti` dialect: one strategy over one symbol, bar by bar; no metrics, no expressions.
+"""The `kasauti` dialect: the trades of one strategy on one symbol; no figures, no expressions.
 
 Semantics
 ---------
@@ -48,6 +48,13 @@ Shorts
     * Where a short may not be held over the close it is covered at the open of the first bar at
       or after the square-off time, at the latest the session's last bar; no short opens there.
 
+How it runs
+-----------
+Not bar by bar: from one event to the next. Entry and exit rules come as packed bits, in which the
+next signal is found by counting zeros; the next possible stop or target is found by the extremes of
+blocks of bars, and each candidate is then decided by the rules above. The equity curve follows from
+the trades, see `kasauti.backtest.moments`.
+
 The vectorbt dialect is `kasauti.backtest.vectorbt_dialect`.
 """
 
@@ -58,6 +65,7 @@ from numpy.typing import NDArray
 
 from kasauti.backtest.tape import (
     ATR,
+    BLOCK,
     LARGEST_SLIPPAGE,
     NO_DISTANCE,
     Costs,
@@ -66,6 +74,7 @@ from kasauti.backtest.tape import (
     distance_from,
 )
 from kasauti.compiled import njit
+from kasauti.features.bits import Words, next_set
 from kasauti.market.bars import Booleans, Floats
 from kasauti.market.charges import leg_charges, variable_buy_rate
 
@@ -92,20 +101,25 @@ TRADE = np.dtype(
         ("charges", np.float64),
         ("profit", np.float64),
         ("reason", np.int64),
+        ("held_cash", np.float64),
+        ("flat_cash", np.float64),
     ]
 )
-"""One closed trade: positions on the time axis, rupees, profit net of charges, code in REASONS."""
+"""One trade: positions on the time axis, rupees, profit net of charges, code in REASONS, the cash
+while the position is held and once it is closed. A position that stays open has the window's end
+as its exit bar and the reason NONE."""
 
 Trades = NDArray[np.void]
 
 
 class Outcome(NamedTuple):
-    """What a pass leaves beside its equity curve and its trades.
+    """What a pass leaves beside its trades.
 
-    `quantity` shares (0 if flat) are open since `entry_bar` at `entry_price`. `charges` is all
-    that was paid, `held` the number of bars on which a position was held beyond the open. Then
-    the counters: entries without a whole share, entries without a defined distance, fills without
-    a volume, covers that vectorbt's account could not pay.
+    `trades` were closed. `quantity` shares (0 if flat) are open since `entry_bar` at `entry_price`:
+    their record follows the closed ones. `charges` is all that was paid, `held` the number of bars
+    on which a position was held beyond the open. Then the counters: entries without a whole share,
+    entries without a defined distance, fills without a volume, covers that vectorbt's account could
+    not pay.
     """
 
     trades: int
@@ -164,22 +178,27 @@ def affordable(
 
 
 @njit
-def wanted_quantity(tape: Tape, t: int, rules: Rules, costs: Costs, equity: float) -> float:
-    """Return the whole shares that an entry at the open of `t` buys or sells; NaN if undefined.
+def wanted_quantity(
+    open_: float,
+    atr: float,
+    mean_volume: float,
+    rates_row: Floats,
+    rules: Rules,
+    costs: Costs,
+    equity: float,
+) -> float:
+    """Return the whole shares that an entry at `open_` buys or sells; NaN if undefined.
 
-    NaN means that a distance needs an ATR of bar ``t - 1`` that is not a positive number.
+    NaN means that a distance needs an ATR, that of the deciding bar, that is not a positive number.
     """
-    atr = tape.atr[t - 1]
     uses_atr = rules.stop_kind == ATR or rules.target_kind == ATR or rules.trail_kind == ATR
     if uses_atr and not (atr > 0.0 and atr < np.inf):
         return np.nan
-    p = tape.open[t] * (1.0 + rules.side * costs.half_spread)
+    p = open_ * (1.0 + rules.side * costs.half_spread)
     distance = distance_from(rules.stop_kind, rules.stop, atr, p)
-    rate = variable_buy_rate(tape.rates[t], True)
+    rate = variable_buy_rate(rates_row, True)
     wanted = np.floor(min(rules.risk * equity / distance, equity / (p * (1.0 + rate))))
-    return affordable(
-        wanted, equity, rules.side, tape.open[t], tape.mean_volume[t], tape.rates[t], costs
-    )
+    return affordable(wanted, equity, rules.side, open_, mean_volume, rates_row, costs)
 
 
 @njit
@@ -222,15 +241,101 @@ def touched_within(
 
 
 @njit
+def next_reach(
+    lowest: Floats,
+    highest: Floats,
+    lowest_of: Floats,
+    highest_of: Floats,
+    first: int,
+    stop: int,
+    floor: float,
+    ceiling: float,
+) -> int:
+    """Return the first bar before `stop` whose range reaches `floor` or `ceiling`, else `stop`."""
+    t = first
+    while t < stop:
+        block = t // BLOCK
+        after = min(stop, (block + 1) * BLOCK)
+        if lowest_of[block] <= floor or highest_of[block] >= ceiling:
+            while t < after:
+                if lowest[t] <= floor or highest[t] >= ceiling:
+                    return t
+                t += 1
+        t = after
+    return stop
+
+
+@njit
+def next_reach_trailing(
+    tape: Tape,
+    rules: Rules,
+    first: int,
+    stop: int,
+    stop_level: float,
+    distance: float,
+    target: float,
+    best: float,
+) -> tuple[int, float]:
+    """Return the first bar before `stop` that may reach target, stop or trail, and the best price.
+
+    The best price is that before the bar. A trail only tightens, so its level at a block's end
+    shows whether any bar of the block can reach it.
+    """
+    side = rules.side
+    t = first
+    while t < stop:
+        after = min(stop, (t // BLOCK + 1) * BLOCK)
+        best_after = best_of(tape.whole, tape.high, tape.low, side, t, after, best)
+        level = tighter(rules, stop_level, distance, best_after)[0]
+        floor, ceiling = (level, target) if side > 0.0 else (target, level)
+        t_reached = next_reach(
+            tape.lowest, tape.highest, tape.lowest_of, tape.highest_of, t, after, floor, ceiling
+        )
+        if t_reached < after:
+            best = best_of(tape.whole, tape.high, tape.low, side, t, t_reached, best)
+            return t_reached, best
+        best, t = best_after, after
+    return stop, best
+
+
+@njit
+def best_of(
+    whole: Booleans, high: Floats, low: Floats, side: float, first: int, stop: int, best: float
+) -> float:
+    """Return the highest high (lowest low for a short) of whole bars, `best` included."""
+    for t in range(first, stop):
+        if whole[t]:
+            best = max(best, high[t]) if side > 0.0 else min(best, low[t])
+    return best
+
+
+@njit
+def next_ruin(
+    mark: Floats, highest_of: Floats, first: int, stop: int, cash: float, amount: float
+) -> int:
+    """Return the first bar on whose close a short's equity is not above zero, else `stop`."""
+    t = first
+    while t < stop:
+        block = t // BLOCK
+        after = min(stop, (block + 1) * BLOCK)
+        if cash + amount * highest_of[block] <= 0.0:
+            while t < after:
+                if cash + amount * mark[t] <= 0.0:
+                    return t
+                t += 1
+        t = after
+    return stop
+
+
+@njit
 def simulate(
     tape: Tape,
-    enter: Booleans,
-    leave: Booleans,
+    enter: Words,
+    leave: Words,
     rules: Rules,
     costs: Costs,
     start: int,
     stop: int,
-    equity: Floats,
     trades: Trades,
 ) -> Outcome:
     """Run one strategy over one symbol's bars `start` to `stop` (exclusive).
@@ -238,112 +343,147 @@ def simulate(
     Parameters
     ----------
     tape : Tape
-    enter, leave : ndarray of shape (T,), bool
-        Entry and exit rule on each close; `enter` is already false where the regime forbids it,
-        where the exit rule is true and where the close is undefined, `leave` where the close is.
+    enter, leave : ndarray of shape (ceil(T / 64),), uint64
+        Packed entry and exit decisions on each close: `enter` false where the regime forbids it,
+        where the exit rule is true, where the close is undefined and where nothing can be opened
+        on the next bar; `leave` where the close is undefined.
     rules, costs : Rules, Costs
     start, stop : int
         Nothing is decided before the close of `start`, on which equity is the capital.
-    equity : ndarray of shape (stop - start,), float64
-        Filled with the close-marked equity.
-    trades : ndarray of shape (stop - start,), dtype `TRADE`
-        Filled with the closed trades, in order.
+    trades : ndarray of shape (stop - start + 1,), dtype `TRADE`
+        Filled with the closed trades in order, and with the one that stays open.
 
     Returns
     -------
     Outcome
     """
     side = rules.side
-    cash, mark = costs.capital, 0.0
-    quantity, entry_bar, entry_price, entry_charges = 0.0, -1, 0.0, 0.0
-    stop_level, target, trail_distance, best = 0.0, 0.0, 0.0, 0.0
-    enter_due, leave_due = False, NONE
+    cash = costs.capital
     closed, charges, held = 0, 0.0, 0
+    open_quantity, open_since, open_at = 0.0, -1, 0.0
     below_one_share, undefined_distance, without_volume = 0, 0, 0
-    delists = tape.last_bar < len(tape.close) - 1
+    length, last_bar = len(tape.open), tape.last_bar[0]
+    trails = rules.trail_kind != NO_DISTANCE
+    aims = rules.target_kind != NO_DISTANCE
+    delists = last_bar < length - 1 and last_bar < stop
 
-    for t in range(start, stop):
-        reason, price, open_ = NONE, tape.open[t], tape.open[t]
-        whole, covers = tape.whole[t], side < 0.0 and tape.square_off[t]
-        no_volume = costs.impact > 0.0 and not tape.mean_volume[t] > 0.0
-
-        if whole and quantity > 0.0:
-            reason = leave_due
-            if reason == NONE and rules.max_bars > 0 and t >= entry_bar + rules.max_bars:
-                reason = MAX_BARS
-            if reason == NONE and covers:
-                reason = SQUARE_OFF
-        elif whole and enter_due and not covers:
-            wanted = wanted_quantity(tape, t, rules, costs, cash)
-            if wanted >= 1.0:
-                quantity, entry_bar = wanted, t
-                slip = slippage_of(quantity, tape.mean_volume[t], costs)
-                entry_price = open_ * (1.0 + side * slip)
-                entry_charges = leg_charges(tape.rates[t], side > 0.0, True, quantity * entry_price)
-                cash -= side * quantity * entry_price + entry_charges
-                p, atr = open_ * (1.0 + side * costs.half_spread), tape.atr[t - 1]
-                stop_level = entry_price - side * distance_from(rules.stop_kind, rules.stop, atr, p)
-                target = entry_price + side * distance_from(rules.target_kind, rules.target, atr, p)
-                trail_distance, best = rules.trail * atr, entry_price
-                without_volume += no_volume
-            elif np.isnan(wanted):
+    decided = next_set(enter, start, stop)
+    while decided < stop - 1:
+        t = decided + 1
+        open_, volume, atr = tape.open[t], tape.mean_volume[t], tape.atr[t - 1]
+        quantity = wanted_quantity(open_, atr, volume, tape.rates[t], rules, costs, cash)
+        if not quantity >= 1.0:
+            if np.isnan(quantity):
                 undefined_distance += 1
             else:
                 below_one_share += 1
+            decided = next_set(enter, t, stop)
+            continue
 
-        if quantity > 0.0 and reason == NONE:
-            level, why = tighter(rules, stop_level, trail_distance, best)
-            if whole:
-                reason = touched_at_open(open_, rules, level, why, target)
-            held += reason == NONE
-            if whole and reason == NONE:
-                reason, price = touched_within(tape.high[t], tape.low[t], rules, level, why, target)
-            if whole and side > 0.0:
-                best = max(best, tape.high[t])
-            elif whole:
-                best = min(best, tape.low[t])
+        flat_cash = cash
+        entry_price = open_ * (1.0 + side * slippage_of(quantity, volume, costs))
+        entry_value = quantity * entry_price
+        entry_charges = leg_charges(tape.rates[t], side > 0.0, True, entry_value)
+        cash -= side * quantity * entry_price + entry_charges
+        p = open_ * (1.0 + side * costs.half_spread)
+        stop_level = entry_price - side * distance_from(rules.stop_kind, rules.stop, atr, p)
+        target = entry_price + side * distance_from(rules.target_kind, rules.target, atr, p)
+        without_volume += costs.impact > 0.0 and not volume > 0.0
+        trade = trades[closed]
+        trade["entry_bar"], trade["quantity"], trade["entry_price"] = t, quantity, entry_price
+        trade["held_cash"] = cash
 
-        if np.isfinite(tape.close[t]):
-            mark = tape.close[t]
-        if quantity > 0.0 and reason == NONE and delists and t == tape.last_bar:
-            reason, price = DELISTED, mark
+        # What ends it at an open: the bar and, where several are due on it, the first reason.
+        due, due_reason = stop, NONE
+        ruled = next_set(leave, t, stop)
+        if ruled < stop and tape.next_whole[ruled + 1] < due:
+            due, due_reason = tape.next_whole[ruled + 1], EXIT
+        if rules.max_bars > 0:
+            timed = tape.next_whole[min(t + rules.max_bars, length)]
+            if timed < due:
+                due, due_reason = timed, MAX_BARS
+        if side < 0.0:
+            if tape.next_cover[t + 1] < due:
+                due, due_reason = tape.next_cover[t + 1], SQUARE_OFF
+            ruin = next_ruin(tape.mark, tape.mark_highest_of, t, due, cash, side * quantity)
+            if ruin < due and tape.next_whole[ruin + 1] < stop:
+                due, due_reason = tape.next_whole[ruin + 1], FORCED_COVER
 
-        if reason != NONE:
-            fill = price * (1.0 - side * slippage_of(quantity, tape.mean_volume[t], costs))
-            without_volume += no_volume
-            value, entry_value = quantity * fill, quantity * entry_price
-            delivery = tape.session[t] != tape.session[entry_bar]
-            if not delivery:
-                cash += entry_charges
-                entry_charges = leg_charges(tape.rates[entry_bar], side > 0.0, False, entry_value)
-                cash -= entry_charges
-            exit_charges = leg_charges(tape.rates[t], side < 0.0, delivery, value)
-            cash += side * value - exit_charges
-            trade = trades[closed]
-            trade["entry_bar"], trade["exit_bar"] = entry_bar, t
-            trade["quantity"], trade["reason"] = quantity, reason
-            trade["entry_price"], trade["exit_price"] = entry_price, fill
-            trade["charges"] = entry_charges + exit_charges
-            trade["profit"] = side * (value - entry_value) - trade["charges"]
-            closed += 1
-            charges += trade["charges"]
-            quantity, leave_due = 0.0, NONE
+        # What ends it before: stop or trail, then target.
+        exit_bar, reason, price, at_open = t, NONE, 0.0, False
+        best = entry_price
+        far_target = target if aims else side * np.inf
+        while exit_bar < due:
+            if trails:
+                exit_bar, best = next_reach_trailing(
+                    tape, rules, exit_bar, due, stop_level, rules.trail * atr, far_target, best
+                )
+            else:
+                floor, ceiling = (
+                    (stop_level, far_target) if side > 0.0 else (far_target, stop_level)
+                )
+                exit_bar = next_reach(
+                    tape.lowest,
+                    tape.highest,
+                    tape.lowest_of,
+                    tape.highest_of,
+                    exit_bar,
+                    due,
+                    floor,
+                    ceiling,
+                )
+            if exit_bar == due:
+                break
+            level, why = tighter(rules, stop_level, rules.trail * atr, best)
+            price, at_open = tape.open[exit_bar], True
+            reason = touched_at_open(price, rules, level, why, target)
+            if reason != NONE:
+                break
+            high, low, at_open = tape.high[exit_bar], tape.low[exit_bar], False
+            reason, price = touched_within(high, low, rules, level, why, target)
+            if reason != NONE:
+                break
+            if trails:
+                best = best_of(tape.whole, tape.high, tape.low, side, exit_bar, exit_bar + 1, best)
+            exit_bar += 1
 
-        equity[t - start] = cash + side * quantity * mark
-        if quantity == 0.0:
-            enter_due = enter[t]
-        elif side < 0.0 and equity[t - start] <= 0.0:
-            leave_due = FORCED_COVER
-        elif leave_due == NONE and leave[t]:
-            leave_due = EXIT
+        if reason == NONE and due_reason != NONE:
+            reason, price, at_open = due_reason, tape.open[due], True
+        elif reason == NONE and delists:
+            exit_bar, reason, price = last_bar, DELISTED, tape.mark[last_bar]
+        held += exit_bar - t
+        if reason == NONE:
+            trade["exit_bar"], trade["reason"], trade["exit_price"] = stop, NONE, np.nan
+            trade["charges"], trade["profit"], trade["flat_cash"] = entry_charges, np.nan, flat_cash
+            charges += entry_charges
+            open_quantity, open_since, open_at = quantity, t, entry_price
+            break
 
-    if quantity > 0.0:
-        charges += entry_charges
+        held += not at_open
+        volume = tape.mean_volume[exit_bar]
+        fill = price * (1.0 - side * slippage_of(quantity, volume, costs))
+        without_volume += costs.impact > 0.0 and not volume > 0.0
+        value = quantity * fill
+        delivery = tape.session[exit_bar] != tape.session[t]
+        if not delivery:
+            cash += entry_charges
+            entry_charges = leg_charges(tape.rates[t], side > 0.0, False, entry_value)
+            cash -= entry_charges
+        exit_charges = leg_charges(tape.rates[exit_bar], side < 0.0, delivery, value)
+        cash += side * value - exit_charges
+        paid = entry_charges + exit_charges
+        trade["exit_bar"], trade["reason"], trade["exit_price"] = exit_bar, reason, fill
+        trade["charges"], trade["flat_cash"] = paid, cash
+        trade["profit"] = side * (value - entry_value) - paid
+        closed += 1
+        charges += paid
+        decided = next_set(enter, exit_bar, stop)
+
     return Outcome(
         closed,
-        quantity,
-        entry_bar,
-        entry_price,
+        open_quantity,
+        open_since,
+        open_at,
         charges,
         held,
         below_one_share,

@@ -1,14 +1,19 @@
 """What a backtest leaves behind: trades, open positions, curves and scores as frozen data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kasauti.backtest.account import Dialect
 from kasauti.backtest.metrics import Metrics
 from kasauti.genome.model import Genome, Side
 from kasauti.market.bars import Floats, Times
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +155,50 @@ class Score:
     regime_mean: tuple[float, ...]
     regime_t: tuple[float, ...]
     regime_trades: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of N genomes as columns, in their order; `Score` says what each one is.
+
+    Attributes
+    ----------
+    sharpe, total_return, max_drawdown, charges, t : ndarray of shape (N,), float64
+    trades : ndarray of shape (N,), int64
+    symbol_sharpe, symbol_trades : ndarray of shape (N, S)
+    regime_mean, regime_t, regime_trades : ndarray of shape (N, 4)
+    """
+
+    sharpe: Floats
+    total_return: Floats
+    max_drawdown: Floats
+    trades: Integers
+    charges: Floats
+    t: Floats
+    symbol_sharpe: Floats
+    symbol_trades: Integers
+    regime_mean: Floats
+    regime_t: Floats
+    regime_trades: Integers
+
+    def __len__(self) -> int:
+        """Return the number of genomes."""
+        return len(self.sharpe)
+
+    def __getitem__(self, i: int) -> Score:
+        """Return the score of genome `i`."""
+        row: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)[i].tolist()
+            row[field.name] = tuple(value) if isinstance(value, list) else value
+        return Score(**row)
+
+    def __iter__(self) -> Iterator[Score]:
+        """Return the scores one by one."""
+        return (self[i] for i in range(len(self)))
+
+    @classmethod
+    def join(cls, parts: "Sequence[Scores]") -> "Scores":
+        """Return the scores of all `parts`, in order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

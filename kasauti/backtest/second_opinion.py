@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from kasauti.backtest.account import Account, Dialect
 from kasauti.backtest.engine import Backtester, Passes
 from kasauti.backtest.metrics import SESSIONS_A_YEAR, max_drawdown, returns_of, sharpe_ratio
-from kasauti.backtest.tape import ATR, NO_DISTANCE, Rules, Tape, rules_of
+from kasauti.backtest.tape import filled_closes
+from kasauti.backtest.vectorbt_call import (
+    Engine,
+    Prices,
+    columns_for,
+    figures,
+    prices_of,
+    running,
+    simulate,
+)
 from kasauti.backtest.vectorbt_dialect import expressible
+from kasauti.genome.codes import Population
 from kasauti.genome.model import Genome
 from kasauti.market.bars import Bars, Booleans, Floats
 from kasauti.regimes.model import OnlineLabels
@@ -22,6 +32,9 @@ BATCH = 128
 
 PRICE_TOLERANCE = 1e-9
 """Relative; vectorbt itself compares amounts with this tolerance."""
+
+COLUMNS = ("entry_bar", "exit_bar", "quantity", "entry_price", "exit_price")
+EXIT_BAR, EXIT_PRICE = COLUMNS.index("exit_bar"), COLUMNS.index("exit_price")
 
 SMALLEST = 1e-9
 """Figures below this are compared absolutely, relative to it."""
@@ -43,6 +56,8 @@ class Comparison:
         Compared genomes that lost a part which vectorbt cannot express, by part.
     max_relative_difference : float
         Largest over equity curves, total returns, Sharpe ratios and drawdowns.
+    differing_genomes : int
+        Genomes with at least one differing trade.
     """
 
     genomes: int
@@ -51,14 +66,19 @@ class Comparison:
     excluded: Mapping[str, int]
     left_out: Mapping[str, int]
     max_relative_difference: float
+    differing_genomes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class _Column:
-    """One genome on one symbol, as our kernel traded it and as vectorbt is asked to."""
+class Column:
+    """One genome on one symbol, as our kernel traded it and as vectorbt is asked to.
+
+    `genes` is a record of `GENES`. `trades` has one row a trade, an open one last: entry bar, exit
+    bar, quantity, entry price and exit price.
+    """
 
     genome: int
-    rules: Rules
+    genes: np.void
     enter: Booleans
     leave: Booleans
     sizes: Floats
@@ -72,6 +92,7 @@ def compare(
     *,
     account: Account | None = None,
     labels: OnlineLabels | None = None,
+    engine: Engine = "numba",
 ) -> Comparison:
     """Run `genomes` through our `vectorbt` dialect and through vectorbt, and compare.
 
@@ -86,18 +107,23 @@ def compare(
     account : Account, optional
         Capital, half spread and the charges that the dialect's fee is made of.
     labels : OnlineLabels, optional
+    engine : {"numba", "rust"}
+        Which of vectorbt's two engines is asked; nothing of it then runs on the other.
 
     Returns
     -------
     Comparison
     """
     tester = Backtester(bars, account=account, dialect=Dialect.VECTORBT, labels=labels)
+    atr = tester.features.atr()
+    prices = [prices_of(bars, row, atr, tester.account) for row in range(len(bars.symbols))]
     excluded: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     traded, trades, differing, furthest = 0, 0, 0, 0.0
+    disputed: set[int] = set()
     for first in range(0, len(genomes), BATCH):
-        columns: list[list[_Column]] = [[] for _ in bars.symbols]
-        for number, whole in enumerate(genomes[first : first + BATCH]):
+        columns: list[list[Column]] = [[] for _ in bars.symbols]
+        for number, whole in enumerate(genomes[first : first + BATCH], first):
             genome, dropped = expressible(whole)
             passes = tester.passes(genome)
             if any(outcome.unpaid_covers for outcome in passes.outcomes):
@@ -108,39 +134,41 @@ def compare(
                 left_out.update(dropped)
             else:
                 excluded["no trade"] += 1
-            for row, column in enumerate(_columns(tester, number, genome, passes)):
+            for row, column in enumerate(columns_of(tester, number, genome, passes)):
                 columns[row].append(column)
-        for tape, of_symbol in zip(tester.tapes, columns, strict=True):
+        for symbol, of_symbol in zip(prices, columns, strict=True):
             if of_symbol:
-                portfolio = _simulate(tester, tape, of_symbol)
-                found = _differences(tester, portfolio, of_symbol)
-                trades, differing = trades + found[0], differing + found[1]
-                furthest = max(furthest, found[2])
-    return Comparison(traded, trades, differing, dict(excluded), dict(left_out), furthest)
+                with running(engine):
+                    portfolio = _simulate(tester, symbol, of_symbol, engine)
+                    found = differences(tester, portfolio, of_symbol)
+                trades, differing = trades + found.trades, differing + sum(found.differing)
+                furthest = max(furthest, found.furthest)
+                disputed.update(
+                    column.genome
+                    for column, count in zip(of_symbol, found.differing, strict=True)
+                    if count
+                )
+    return Comparison(
+        traded, trades, differing, dict(excluded), dict(left_out), furthest, len(disputed)
+    )
 
 
-def _columns(tester: Backtester, number: int, genome: Genome, passes: Passes) -> Iterator[_Column]:
+def columns_of(tester: Backtester, number: int, genome: Genome, passes: Passes) -> Iterator[Column]:
+    """Yield what the `passes` of `genome` left, a column a symbol."""
     enter, leave = tester.rules(genome)
-    rules = rules_of(genome)
-    for row, (trades, outcome) in enumerate(zip(passes.trades, passes.outcomes, strict=True)):
-        names = ("entry_bar", "exit_bar", "quantity", "entry_price", "exit_price")
-        table = np.column_stack([trades[name].astype(np.float64) for name in names])
-        if outcome.quantity > 0.0:  # vectorbt shows an open trade at the last close
-            last = tester.tapes[row].close[-1]
-            open_ = (outcome.entry_bar, len(enter[row]) - 1, outcome.quantity)
-            table = np.vstack([table, [*open_, outcome.entry_price, last]])
-        yield _Column(
-            number, rules, enter[row], leave[row], passes.sizes[row], table, passes.equity[row]
+    genes = Population.of([genome]).genes[0]
+    for row, (closed, still_open) in enumerate(zip(passes.trades, passes.open, strict=True)):
+        table = np.vstack([_table(closed), _table(still_open)])
+        if len(still_open) > 0:  # vectorbt shows an open trade at the last close
+            last = filled_closes(tester.bars.close[row])[-1]
+            table[-1, [EXIT_BAR, EXIT_PRICE]] = len(enter[row]) - 1, last
+        yield Column(
+            number, genes, enter[row], leave[row], passes.sizes[row], table, passes.equity[row]
         )
 
 
-def _fractions(tape: Tape, kind: int, value: float, side: float, half_spread: float) -> Floats:
-    """Return a distance as a fraction of the fill price of every bar, NaN where there is none."""
-    if kind != ATR:
-        return np.full(len(tape.open), np.nan if kind == NO_DISTANCE else value)
-    fractions = np.full(len(tape.open), np.nan)
-    fractions[1:] = value * tape.atr[:-1] / (tape.open[1:] * (1.0 + side * half_spread))
-    return fractions
+def _table(trades: NDArray[np.void]) -> Floats:
+    return np.column_stack([trades[name].astype(np.float64) for name in COLUMNS])
 
 
 def _delayed(signals: Booleans) -> Booleans:
@@ -149,102 +177,72 @@ def _delayed(signals: Booleans) -> Booleans:
     return later
 
 
-def _simulate(tester: Backtester, tape: Tape, columns: list[_Column]) -> Any:
+def _simulate(tester: Backtester, prices: Prices, columns: Sequence[Column], engine: Engine) -> Any:
     """Return vectorbt's portfolio, one column a genome."""
-    import vectorbt as vbt  # 10 s to import, only where it is asked for its opinion
-    from vectorbt.portfolio import nb
-
-    nb.simulate_from_signals_nb.enable_caching()  # else every process compiles it anew, 25 s
-    half_spread = tester.account.slippage.half_spread
-    stops, targets = [], []
-    for column in columns:
-        rules = column.rules
-        stop = (rules.stop_kind, rules.stop)
-        trail = (rules.trail_kind, rules.trail)
-        nearest = stop if rules.trail_kind == NO_DISTANCE else trail
-        stops.append(_fractions(tape, *nearest, rules.side, half_spread))
-        target = (rules.target_kind, rules.target)
-        targets.append(_fractions(tape, *target, rules.side, half_spread))
-
-    def matrix(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.column_stack(rows)
-
-    def same(values: NDArray[Any]) -> NDArray[Any]:
-        return values[:, None]
-
-    return vbt.Portfolio.from_signals(
-        np.repeat(same(tape.close), len(columns), axis=1),
-        entries=matrix([_delayed(column.enter) for column in columns]),
-        exits=matrix([_delayed(column.leave) for column in columns]),
-        direction=np.array([[0 if column.rules.side > 0.0 else 1 for column in columns]]),
-        size=matrix([column.sizes for column in columns]),
-        price=same(tape.open),
-        open=same(tape.open),
-        high=same(tape.high),
-        low=same(tape.low),
-        sl_stop=matrix(stops),
-        sl_trail=np.array([[column.rules.trail_kind != NO_DISTANCE for column in columns]]),
-        tp_stop=matrix(targets),
-        stop_entry_price="fillprice",
-        stop_exit_price="stopmarket",
-        upon_long_conflict="exit",
-        upon_short_conflict="exit",
-        accumulate=False,
-        size_granularity=1.0,
-        min_size=1.0,
-        fees=same(tester.fees),
-        slippage=half_spread,
-        init_cash=tester.account.capital,
-        freq="1D",
-        engine="numba",
+    asked = columns_for(
+        prices,
+        tester.account,
+        np.array([column.genes for column in columns]),
+        entries=np.column_stack([_delayed(column.enter) for column in columns]),
+        exits=np.column_stack([_delayed(column.leave) for column in columns]),
+        sizes=np.column_stack([column.sizes for column in columns]),
     )
+    return simulate(prices, tester.account, asked, engine)
 
 
-def _differences(
-    tester: Backtester, portfolio: Any, columns: list[_Column]
-) -> tuple[int, int, float]:
-    """Return compared trades, differing trades and the largest relative difference of figures."""
+class Differences(NamedTuple):
+    """Compared trades, differing trades of each column, largest relative difference of figures."""
+
+    trades: int
+    differing: tuple[int, ...]
+    furthest: float
+
+
+def differences(tester: Backtester, portfolio: Any, columns: Sequence[Column]) -> Differences:
+    """Compare vectorbt's `portfolio` with what our kernel traded, column by column."""
     records = portfolio.trades.values
     bars_a_year = SESSIONS_A_YEAR * tester.bars.bars_a_session
     value = portfolio.value().to_numpy()
-    figures = np.column_stack(
-        [
-            portfolio.total_return().to_numpy(),
-            portfolio.sharpe_ratio(year_freq=f"{bars_a_year} days").to_numpy(),
-            portfolio.max_drawdown().to_numpy(),
-        ]
-    )
-    names = ("entry_idx", "exit_idx", "size", "entry_price", "exit_price", "direction")
-    trades, differing, furthest = 0, 0, 0.0
+    theirs = figures(portfolio, bars_a_year)
+    bounds = np.searchsorted(records["col"], np.arange(len(columns) + 1))
+    trades, differing, furthest = 0, [], 0.0
     for number, column in enumerate(columns):
-        of_column = records[records["col"] == number]
-        theirs = np.column_stack([of_column[name].astype(np.float64) for name in names])
+        of_column = _trade_table(records[bounds[number] : bounds[number + 1]])
         ours = np.column_stack(
-            [column.trades, np.full(len(column.trades), float(column.rules.side < 0.0))]
+            [column.trades, np.full(len(column.trades), float(column.genes["side"] < 0.0))]
         )
-        trades += max(len(ours), len(theirs))
-        if len(ours) != len(theirs):
-            differing += max(len(ours), len(theirs))
+        trades += max(len(ours), len(of_column))
+        if len(ours) != len(of_column):
+            differing.append(max(len(ours), len(of_column)))
             continue
-        equal = np.isclose(ours, theirs, rtol=PRICE_TOLERANCE, atol=0.0)
-        differing += int(np.sum(~equal.all(axis=1)))
+        equal = np.isclose(ours, of_column, rtol=PRICE_TOLERANCE, atol=0.0)
+        differing.append(int(np.sum(~equal.all(axis=1))))
         if len(ours) > 0:
-            equity, capital = column.equity, tester.account.capital
-            own = np.array(
-                [
-                    equity[-1] / capital - 1.0,
-                    sharpe_ratio(returns_of(equity), float(bars_a_year)),
-                    max_drawdown(equity, capital),
-                ]
-            )
+            own = _own_figures(column.equity, tester.account.capital, bars_a_year)
             furthest = max(
                 furthest,
-                _relative(own, figures[number]),
-                _relative(equity, value[:, number]),
+                relative(own, theirs[number]),
+                relative(column.equity, value[:, number]),
             )
-    return trades, differing, furthest
+    return Differences(trades, tuple(differing), furthest)
 
 
-def _relative(ours: Floats, theirs: Floats) -> float:
+def _trade_table(records: NDArray[np.void]) -> Floats:
+    names = ("entry_idx", "exit_idx", "size", "entry_price", "exit_price", "direction")
+    return np.column_stack([records[name].astype(np.float64) for name in names])
+
+
+def _own_figures(equity: Floats, capital: float, bars_a_year: int) -> Floats:
+    return np.array(
+        [
+            equity[-1] / capital - 1.0,
+            sharpe_ratio(returns_of(equity), float(bars_a_year)),
+            max_drawdown(equity, capital),
+        ]
+    )
+
+
+def relative(ours: Floats, theirs: Floats) -> float:
+    """Return the largest difference relative to the larger value, absolute below `SMALLEST`."""
     scale = np.maximum(np.maximum(np.abs(ours), np.abs(theirs)), SMALLEST)
     return float(np.max(np.abs(ours - theirs) / scale))

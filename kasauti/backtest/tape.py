@@ -5,44 +5,88 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kasauti.backtest.account import Account
-from kasauti.compiled import njit
-from kasauti.genome.model import Distance, DistanceKind, Genome, Side
+from kasauti.backtest.account import Account, Dialect
+from kasauti.compiled import borrowed, njit
+from kasauti.features.bits import pack
+from kasauti.genome.codes import ATR, FRACTION, NO_DISTANCE
 from kasauti.market.bars import Bars, Booleans, Floats
+from kasauti.market.charges import variable_buy_rate
 from kasauti.market.markets import Market
 
+__all__ = ["ATR", "BLOCK", "FRACTION", "NO_DISTANCE", "Costs", "Rules", "Tape", "tapes_of"]
+
 Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
 Number = TypeVar("Number", bound=np.generic)
-NO_DISTANCE, ATR, FRACTION = 0, 1, 2
 VOLUME_WINDOW = 20
 LARGEST_SLIPPAGE = 0.5
 """Upper bound of the slippage, so that a sale far beyond the volume still has a price."""
 
+BLOCK = 16
+"""Bars whose extremes are kept together: a level out of their reach is passed in one step."""
+
 
 class Tape(NamedTuple):
-    """One symbol's bars; every array has shape (T,), `rates` (T, len(RATE_FIELDS)).
+    """One symbol's bars as a kernel reads them; arrays of shape (T,) unless said otherwise.
 
-    `whole` is true where open, high, low and close are all finite: nothing fills elsewhere.
-    `mean_volume` is over the 20 bars *before* each bar. `session` numbers the sessions.
-    `square_off` is true where a short may not be held any longer. `last_bar` is the position of
-    the symbol's last finite close, -1 if it has none.
+    A panel's tape has one more axis in front, see `tapes_of` and `symbol_of`; only `session`,
+    `rates` and `fees` are the same for all symbols.
+
+    Attributes
+    ----------
+    open, high, low : float64
+        In the `vectorbt` dialect filled where undefined, as vectorbt fills them.
+    mark : float64
+        Closes, filled forward, and backward at the start: what a position is worth.
+    mean_volume : float64
+        Over the 20 bars *before* each bar, NaN without any.
+    atr : float64
+    whole : bool
+        Where orders fill: all four prices are finite (`vectorbt`: the open is).
+    session : int64
+        Number of each bar's session.
+    next_whole, next_cover : int64, shape (T + 1,)
+        First whole bar from each bar on, T if there is none; and the first whole one where a
+        short may not be held any longer.
+    lowest, highest : float64
+        The lower of open and low, the higher of open and high; nothing reaches infinities, which
+        stand where nothing fills.
+    lowest_of, highest_of, mark_highest_of : float64, shape (ceil(T / 16),)
+        Extremes of `lowest`, `highest` and `mark` over each `BLOCK` bars.
+    may_enter_long, may_enter_short, may_leave : uint64, shape (ceil(T / 64),)
+        Packed: on which closes an entry or an exit can be decided and acted upon.
+    rates : float64, shape (T, len(RATE_FIELDS))
+    fees : float64
+        The `vectorbt` dialect's one fee, a fraction of an order's value on either side.
+    last_bar : int64, shape (1,)
+        Position of the symbol's last finite close, -1 if it has none.
     """
 
     open: Floats
     high: Floats
     low: Floats
-    close: Floats
-    whole: Booleans
+    mark: Floats
     mean_volume: Floats
     atr: Floats
-    rates: Floats
+    whole: Booleans
     session: Integers
-    square_off: Booleans
-    last_bar: int
+    next_whole: Integers
+    next_cover: Integers
+    lowest: Floats
+    highest: Floats
+    lowest_of: Floats
+    highest_of: Floats
+    mark_highest_of: Floats
+    may_enter_long: Words
+    may_enter_short: Words
+    may_leave: Words
+    rates: Floats
+    fees: Floats
+    last_bar: Integers
 
 
 class Rules(NamedTuple):
-    """The genes beside the two expressions, as numbers; kinds are `NO_DISTANCE` and so on."""
+    """The genes beside the two expressions, as numbers; see `kasauti.genome.codes.GENES`."""
 
     side: float
     stop_kind: int
@@ -63,28 +107,14 @@ class Costs(NamedTuple):
     impact: float
 
 
-def rules_of(genome: Genome) -> Rules:
-    """Return the numeric genes of `genome`; no time stop is ``max_bars`` 0."""
-    stop, target, trail = (_numbers(d) for d in (genome.stop, genome.target, genome.trail))
-    side = 1.0 if genome.side is Side.LONG else -1.0
-    return Rules(side, *stop, *target, *trail, genome.max_bars or 0, genome.risk)
-
-
-def _numbers(distance: Distance | None) -> tuple[int, float]:
-    if distance is None:
-        return NO_DISTANCE, 0.0
-    kind = ATR if distance.kind is DistanceKind.ATR else FRACTION
-    return kind, float(distance.value)
-
-
 def costs_of(account: Account) -> Costs:
     """Return the numbers of `account`."""
     slippage = account.slippage
     return Costs(float(account.capital), float(slippage.half_spread), float(slippage.impact))
 
 
-def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market) -> tuple[Tape, ...]:
-    """Return one tape a symbol.
+def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market, dialect: Dialect) -> Tape:
+    """Return the panel's tape: every array of a `Tape` with one more axis in front, S long.
 
     Parameters
     ----------
@@ -95,59 +125,125 @@ def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market) -> tuple
         Its charges give the rates of each bar.
     market : Market
         Whether a short may be held over the close, and when it is squared off.
+    dialect : Dialect
     """
+    ours = dialect is Dialect.KASAUTI
+    known = np.isfinite(bars.close)
+    mark = np.stack([filled_closes(row) for row in bars.close])
+    open_, high, low = (bars.open, bars.high, bars.low) if ours else _filled(bars, mark)
+    whole = np.isfinite(bars.open)
+    if ours:
+        whole = whole & np.isfinite(bars.high) & np.isfinite(bars.low) & known
+    fills = whole if ours else np.ones_like(whole)
+    lowest = np.where(fills, np.minimum(open_, low), np.inf)
+    highest = np.where(fills, np.maximum(open_, high), -np.inf)
+    covers = square_off_bars(bars, market) if ours else np.zeros(len(bars.times), np.bool_)
+    whole_next = _before(whole)
     rates = account.charges.rates(bars.times)
     session = np.unique(bars.sessions, return_inverse=True)[1].astype(np.int64)
-    square_off = square_off_bars(bars, market)
-    volume = mean_volume_before(bars.volume)
-    return tuple(
-        frozen_tape(
-            bars.open[row],
-            bars.high[row],
-            bars.low[row],
-            bars.close[row],
-            volume[row],
-            atr[row],
-            rates,
-            session,
-            square_off,
-        )
-        for row in range(len(bars.symbols))
-    )
+    fees = np.array([row[0] + variable_buy_rate(row, True) for row in rates], dtype=np.float64)
+    columns = {
+        "open": open_,
+        "high": high,
+        "low": low,
+        "mark": mark,
+        "mean_volume": mean_volume_before(bars.volume),
+        "atr": atr,
+        "whole": whole,
+        "session": session,
+        "next_whole": _next(whole),
+        "next_cover": _next(whole & covers),
+        "lowest": lowest,
+        "highest": highest,
+        "lowest_of": _of_blocks(np.minimum, lowest, np.inf),
+        "highest_of": _of_blocks(np.maximum, highest, -np.inf),
+        "mark_highest_of": _of_blocks(np.fmax, mark, -np.inf),
+        "may_enter_long": pack(known & whole_next),
+        "may_enter_short": pack(known & whole_next & ~_before(covers)),
+        "may_leave": pack(known if ours else known & whole_next),
+        "rates": rates,
+        "fees": fees,
+        "last_bar": np.array([[np.flatnonzero(row)[-1:].max(initial=-1)] for row in known]),
+    }
+    return Tape(**{name: _frozen(column) for name, column in columns.items()})
 
 
-def frozen_tape(
-    open_: Floats,
-    high: Floats,
-    low: Floats,
-    close: Floats,
-    mean_volume: Floats,
-    atr: Floats,
-    rates: Floats,
-    session: Integers,
-    square_off: Booleans,
-) -> Tape:
-    """Return a `Tape` of read-only arrays; one type of array means one compiled kernel."""
-    whole = np.isfinite(open_) & np.isfinite(high) & np.isfinite(low) & np.isfinite(close)
+@njit
+def symbol_of(panel: Tape, row: int) -> Tape:
+    """Return the tape of the symbol in `row` of a panel's tape: views that are not counted."""
     return Tape(
-        _frozen(open_),
-        _frozen(high),
-        _frozen(low),
-        _frozen(close),
-        _frozen(whole),
-        _frozen(mean_volume),
-        _frozen(atr),
-        _frozen(rates),
-        _frozen(session),
-        _frozen(square_off),
-        int(np.flatnonzero(np.isfinite(close))[-1:].max(initial=-1)),
+        borrowed(panel.open)[row],
+        borrowed(panel.high)[row],
+        borrowed(panel.low)[row],
+        borrowed(panel.mark)[row],
+        borrowed(panel.mean_volume)[row],
+        borrowed(panel.atr)[row],
+        borrowed(panel.whole)[row],
+        borrowed(panel.session),
+        borrowed(panel.next_whole)[row],
+        borrowed(panel.next_cover)[row],
+        borrowed(panel.lowest)[row],
+        borrowed(panel.highest)[row],
+        borrowed(panel.lowest_of)[row],
+        borrowed(panel.highest_of)[row],
+        borrowed(panel.mark_highest_of)[row],
+        borrowed(panel.may_enter_long)[row],
+        borrowed(panel.may_enter_short)[row],
+        borrowed(panel.may_leave)[row],
+        borrowed(panel.rates),
+        borrowed(panel.fees),
+        borrowed(panel.last_bar)[row],
     )
 
 
 def _frozen(array: NDArray[Number]) -> NDArray[Number]:
+    """Return a read-only view; one type of array means one compiled kernel."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def filled_closes(close: Floats) -> Floats:
+    """Return `close` (T,) with gaps filled forward and the start backward, as a value to mark at.
+
+    Nothing trades on a filled close.
+    """
+    known = np.flatnonzero(np.isfinite(close))
+    if len(known) == 0:
+        return close
+    position = np.searchsorted(known, np.arange(len(close)), side="right") - 1
+    return np.ascontiguousarray(close[known[np.maximum(position, 0)]])
+
+
+def _filled(bars: Bars, mark: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return open, high and low as vectorbt reads them: what is undefined comes from the close."""
+    open_ = np.where(np.isnan(bars.open), mark, bars.open)
+    high = np.where(np.isnan(bars.high), np.maximum(open_, mark), bars.high)
+    low = np.where(np.isnan(bars.low), np.minimum(open_, mark), bars.low)
+    return open_, high, low
+
+
+def _before(flags: Booleans) -> Booleans:
+    """Return the flags of the next bar, false on the last one."""
+    earlier = np.zeros_like(flags)
+    earlier[..., :-1] = flags[..., 1:]
+    return earlier
+
+
+def _next(flags: Booleans) -> Integers:
+    """Return the first position from each one on where `flags` (S, T) is true, else T."""
+    symbols, length = flags.shape
+    where = np.full((symbols, length + 1), length, dtype=np.int64)
+    where[:, :-1][flags] = np.nonzero(flags)[1]
+    return np.minimum.accumulate(where[:, ::-1], axis=1)[:, ::-1]
+
+
+def _of_blocks(extreme: np.ufunc, values: Floats, nothing: float) -> Floats:
+    symbols, length = values.shape
+    padded = np.full((symbols, -(-length // BLOCK) * BLOCK), nothing)
+    padded[:, :length] = values
+    found: Floats = extreme.reduce(padded.reshape(symbols, -1, BLOCK), axis=2)
+    return found
 
 
 def square_off_bars(bars: Bars, market: Market) -> Booleans:

@@ -1,4 +1,4 @@
-"""The `vectorbt` dialect: what vectorbt 1.2 computes for one strategy over one symbol, no more.
+"""The `vectorbt` dialect: what vectorbt 1.2 computes for the trades of one strategy, no more.
 
 It exists to be compared with, see `kasauti.backtest.second_opinion`, which holds the call that it
 mirrors. Where it differs from the `kasauti` dialect, vectorbt's meaning wins here:
@@ -21,13 +21,23 @@ Quantities are ours, by the formula of the `kasauti` dialect with this dialect's
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kasauti.backtest.kernel import EXIT, NONE, STOP, TARGET, TRAIL, Outcome, Trades
-from kasauti.backtest.tape import ATR, FRACTION, NO_DISTANCE, Costs, Rules, Tape
+from kasauti.backtest.kernel import (
+    EXIT,
+    NONE,
+    STOP,
+    TARGET,
+    TRAIL,
+    Outcome,
+    Trades,
+    next_reach,
+)
+from kasauti.backtest.tape import ATR, BLOCK, FRACTION, NO_DISTANCE, Costs, Rules, Tape
 from kasauti.compiled import njit
+from kasauti.features.bits import Words, next_set
 from kasauti.genome.model import DistanceKind, Genome
-from kasauti.market.bars import Booleans, Floats
-from kasauti.market.charges import variable_buy_rate
+from kasauti.market.bars import Floats
 
 
 def expressible(genome: Genome) -> tuple[Genome, tuple[str, ...]]:
@@ -51,21 +61,18 @@ def expressible(genome: Genome) -> tuple[Genome, tuple[str, ...]]:
     return genome, tuple(dropped)
 
 
-def filled_closes(close: Floats) -> Floats:
-    """Return `close` (T,) with gaps filled forward and the start backward, as a value to mark at.
-
-    Nothing trades on a filled close: the opens stay undefined.
-    """
-    known = np.flatnonzero(np.isfinite(close))
-    if len(known) == 0:
-        return close
-    position = np.searchsorted(known, np.arange(len(close)), side="right") - 1
-    return np.ascontiguousarray(close[known[np.maximum(position, 0)]])
-
-
-def fees_of(rates: Floats) -> Floats:
-    """Return the one fee of each bar, shape (T,), as a fraction of an order's value."""
-    return np.array([row[0] + variable_buy_rate(row, True) for row in rates], dtype=np.float64)
+def expressible_genes(genes: NDArray[np.void]) -> NDArray[np.void]:
+    """Return `genes` as `expressible` leaves them, for a whole population."""
+    kept = genes.copy()
+    kept["max_bars"] = 0
+    trails = (
+        (genes["trail_kind"] == FRACTION)
+        & (genes["stop_kind"] == FRACTION)
+        & (genes["trail"] <= genes["stop"])
+    )
+    kept["trail_kind"] = np.where(trails, FRACTION, NO_DISTANCE)
+    kept["trail"] = np.where(trails, genes["trail"], 0.0)
+    return kept
 
 
 @njit
@@ -85,16 +92,48 @@ def touched(open_: float, high: float, low: float, level: float, below: bool) ->
 
 
 @njit
+def next_reach_anchored(
+    tape: Tape, side: float, first: int, stop: int, part: float, target: float, anchor: float
+) -> tuple[int, float]:
+    """Return the first bar before `stop` that may reach trail or target, and the anchor before it.
+
+    The anchor only rises (falls for a short), so its level at a block's end shows whether any bar
+    of the block can reach it.
+    """
+    t = first
+    while t < stop:
+        after = min(stop, (t // BLOCK + 1) * BLOCK)
+        anchor_after = anchor_of(tape.high, tape.low, side, t, after, anchor)
+        level = anchor_after * (1.0 - side * part)
+        floor, ceiling = (level, target) if side > 0.0 else (target, level)
+        reached = next_reach(
+            tape.lowest, tape.highest, tape.lowest_of, tape.highest_of, t, after, floor, ceiling
+        )
+        if reached < after:
+            return reached, anchor_of(tape.high, tape.low, side, t, reached, anchor)
+        anchor, t = anchor_after, after
+    return stop, anchor
+
+
+@njit
+def anchor_of(
+    high: Floats, low: Floats, side: float, first: int, stop: int, anchor: float
+) -> float:
+    """Return the highest high (lowest low for a short), `anchor` included."""
+    for t in range(first, stop):
+        anchor = max(anchor, high[t]) if side > 0.0 else min(anchor, low[t])
+    return anchor
+
+
+@njit
 def simulate_vectorbt(
     tape: Tape,
-    fees: Floats,
-    enter: Booleans,
-    leave: Booleans,
+    enter: Words,
+    leave: Words,
     rules: Rules,
     costs: Costs,
     start: int,
     stop: int,
-    equity: Floats,
     trades: Trades,
     sizes: Floats,
 ) -> Outcome:
@@ -102,12 +141,9 @@ def simulate_vectorbt(
 
     Parameters
     ----------
-    tape : Tape
-        With `filled_closes`.
-    fees : ndarray of shape (T,), float64
-    enter, leave, rules, costs, start, stop, equity, trades
-        As in `kasauti.backtest.kernel.simulate`.
-    sizes : ndarray of shape (stop - start,), float64
+    tape, enter, leave, rules, costs, start, stop, trades
+        As in `kasauti.backtest.kernel.simulate`; both rules only where the next open is defined.
+    sizes : ndarray of shape (stop - start,), float64, or of length 0
         Filled at every bar where an entry was sized, zero included, and left alone elsewhere.
 
     Returns
@@ -116,83 +152,110 @@ def simulate_vectorbt(
     """
     side, slip = rules.side, costs.half_spread
     trails = rules.trail_kind != NO_DISTANCE
-    cash, quantity = costs.capital, 0.0
-    entry_bar, entry_price, entry_fee = -1, 0.0, 0.0
-    anchor, stop_part, target_part = 0.0, 0.0, 0.0
+    uses_atr = rules.stop_kind == ATR or rules.target_kind == ATR
+    cash = costs.capital
     closed, charges, held = 0, 0.0, 0
+    open_quantity, open_since, open_at = 0.0, -1, 0.0
     below_one_share, undefined_distance, unpaid_covers = 0, 0, 0
 
-    for t in range(start, stop):
-        reason, price = NONE, np.nan
-        if quantity > 0.0:
-            close = tape.close[t]
-            open_ = close if np.isnan(tape.open[t]) else tape.open[t]
-            low = min(open_, close) if np.isnan(tape.low[t]) else tape.low[t]
-            high = max(open_, close) if np.isnan(tape.high[t]) else tape.high[t]
-            level = anchor * (1.0 - side * stop_part)
+    decided = next_set(enter, start, stop)
+    while decided < stop - 1:
+        t = decided + 1
+        p, atr, fee = tape.open[t] * (1.0 + side * slip), tape.atr[t - 1], tape.fees[t]
+        quantity = 0.0
+        stop_part = stop_fraction(rules.stop_kind, rules.stop, atr, p)
+        if uses_atr and not (atr > 0.0 and atr < np.inf):
+            undefined_distance += 1
+        else:
+            wanted = np.floor(min(rules.risk * cash / (stop_part * p), cash / (p * (1.0 + fee))))
+            while wanted >= 1.0 and wanted * p + wanted * p * fee > cash:
+                wanted -= 1.0
+            quantity = max(wanted, 0.0)
+            below_one_share += quantity < 1.0
+        if len(sizes) > 0:
+            sizes[t - start] = quantity
+        if quantity < 1.0:
+            decided = next_set(enter, t, stop)
+            continue
+
+        flat_cash = cash
+        entry_fee = quantity * p * fee
+        cash -= side * quantity * p + entry_fee
+        trade = trades[closed]
+        trade["entry_bar"], trade["quantity"], trade["entry_price"] = t, quantity, p
+        trade["held_cash"] = cash
+
+        due = min(next_set(leave, t, stop) + 1, stop)
+        until = min(due + 1, stop)  # stop and target come before a rule's exit on its own bar
+        part = rules.trail if trails else stop_part
+        target_part = stop_fraction(rules.target_kind, rules.target, atr, p)
+        aims = not np.isnan(target_part)
+        target = p * (1.0 + side * target_part) if aims else side * np.inf
+        exit_bar, reason, price, anchor = t + 1, NONE, np.nan, p
+        while exit_bar < until:
+            level = anchor * (1.0 - side * part)
+            if trails:
+                exit_bar, anchor = next_reach_anchored(
+                    tape, side, exit_bar, until, part, target, anchor
+                )
+                level = anchor * (1.0 - side * part)
+            else:
+                floor, ceiling = (level, target) if side > 0.0 else (target, level)
+                exit_bar = next_reach(
+                    tape.lowest,
+                    tape.highest,
+                    tape.lowest_of,
+                    tape.highest_of,
+                    exit_bar,
+                    until,
+                    floor,
+                    ceiling,
+                )
+            if exit_bar >= until:
+                break
+            open_, high, low = tape.open[exit_bar], tape.high[exit_bar], tape.low[exit_bar]
             price = touched(open_, high, low, level, side > 0.0)
             if not np.isnan(price):
                 reason = TRAIL if trails else STOP
-            elif not np.isnan(target_part):
-                level = entry_price * (1.0 + side * target_part)
-                price = touched(open_, high, low, level, side < 0.0)
-                reason = NONE if np.isnan(price) else TARGET
+                break
+            if aims:
+                price = touched(open_, high, low, target, side < 0.0)
+                if not np.isnan(price):
+                    reason = TARGET
+                    break
             if trails:
-                anchor = max(anchor, high) if side > 0.0 else min(anchor, low)
-            if reason == NONE and t > start and leave[t - 1] and not np.isnan(tape.open[t]):
-                reason, price = EXIT, tape.open[t]
-            held += reason == NONE
-        elif t > start and enter[t - 1] and not np.isnan(tape.open[t]):
-            p, atr = tape.open[t] * (1.0 + side * slip), tape.atr[t - 1]
-            stop_part = stop_fraction(rules.stop_kind, rules.stop, atr, p)
-            target_part = stop_fraction(rules.target_kind, rules.target, atr, p)
-            uses_atr = rules.stop_kind == ATR or rules.target_kind == ATR
-            if uses_atr and not (atr > 0.0 and atr < np.inf):
-                undefined_distance += 1
-                sizes[t - start] = 0.0
-            else:
-                wanted = min(rules.risk * cash / (stop_part * p), cash / (p * (1.0 + fees[t])))
-                wanted = np.floor(wanted)
-                while wanted >= 1.0 and wanted * p + wanted * p * fees[t] > cash:
-                    wanted -= 1.0
-                sizes[t - start] = max(wanted, 0.0)
-                if wanted < 1.0:
-                    below_one_share += 1
-                else:
-                    quantity, entry_bar, entry_price, anchor = wanted, t, p, p
-                    if trails:
-                        stop_part = rules.trail
-                    entry_fee = quantity * p * fees[t]
-                    cash -= side * quantity * p + entry_fee
-                    held += 1
+                anchor = anchor_of(tape.high, tape.low, side, exit_bar, exit_bar + 1, anchor)
+            exit_bar += 1
+        if reason == NONE:
+            exit_bar = stop
+            if due < stop:
+                exit_bar, reason, price = due, EXIT, tape.open[due]
+        held += exit_bar - t
+        if reason == NONE:
+            trade["exit_bar"], trade["reason"], trade["exit_price"] = stop, NONE, np.nan
+            trade["charges"], trade["profit"], trade["flat_cash"] = entry_fee, np.nan, flat_cash
+            charges += entry_fee
+            open_quantity, open_since, open_at = quantity, t, p
+            break
 
-        if reason != NONE:
-            fill = price * (1.0 - side * slip)
-            exit_fee = quantity * fill * fees[t]
-            if side < 0.0 and quantity * fill + exit_fee > cash:
-                unpaid_covers += 1
-            cash += side * quantity * fill - exit_fee
-            trade = trades[closed]
-            trade["entry_bar"], trade["exit_bar"] = entry_bar, t
-            trade["quantity"], trade["reason"] = quantity, reason
-            trade["entry_price"], trade["exit_price"] = entry_price, fill
-            trade["charges"] = entry_fee + exit_fee
-            trade["profit"] = side * quantity * (fill - entry_price) - trade["charges"]
-            closed += 1
-            charges += trade["charges"]
-            quantity = 0.0
+        fill = price * (1.0 - side * slip)
+        exit_fee = quantity * fill * tape.fees[exit_bar]
+        if side < 0.0 and quantity * fill + exit_fee > cash:
+            unpaid_covers += 1
+        cash += side * quantity * fill - exit_fee
+        paid = entry_fee + exit_fee
+        trade["exit_bar"], trade["reason"], trade["exit_price"] = exit_bar, reason, fill
+        trade["charges"], trade["flat_cash"] = paid, cash
+        trade["profit"] = side * quantity * (fill - p) - paid
+        closed += 1
+        charges += paid
+        decided = next_set(enter, exit_bar, stop)
 
-        equity[t - start] = cash
-        if quantity > 0.0:
-            equity[t - start] += side * quantity * tape.close[t]
-
-    if quantity > 0.0:
-        charges += entry_fee
     return Outcome(
         closed,
-        quantity,
-        entry_bar,
-        entry_price,
+        open_quantity,
+        open_since,
+        open_at,
         charges,
         held,
         below_one_share,

@@ -1,21 +1,19 @@
 """New genomes that were not tried before, from parents chosen by tournament."""
 
-import random
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from kasauti.evolution.individual import Individual
-from kasauti.genome import Genome, Side
-from kasauti.genome.breeding import Vocabulary, mate, mutate, random_genome
+from kasauti.evolution.selection import Living
+from kasauti.genome import Side
+from kasauti.genome.breeding import OPERATORS, Brood, Vocabulary, breed, random_population
+from kasauti.genome.codes import Population
+from kasauti.genome.identity import gene_texts
 from kasauti.market.bars import PRICE_FIELDS, Bars
 
 TRIES = 20
-"""Attempts at new children before a newcomer is tried, and at a newcomer before giving up."""
-
-Brood = tuple[str, tuple[str, ...], tuple[Genome, ...]]
-"""How they were made, their parents' hashes, and the children."""
+"""Broods without a new genome before newcomers are tried, and of newcomers before giving up."""
 
 
 def vocabulary_of(bars: Bars, sides: tuple[Side, ...]) -> Vocabulary:
@@ -27,17 +25,31 @@ def vocabulary_of(bars: Bars, sides: tuple[Side, ...]) -> Vocabulary:
     return Vocabulary(series=tuple(series), sides=sides)
 
 
-def fitter(rng: random.Random, population: Sequence[Individual]) -> Individual:
-    """Return the better of two: who dominates, else who stands in the less crowded place.
+@dataclass(frozen=True, eq=False)
+class Children:
+    """N new genomes.
 
-    DEAP's ``selTournamentDCD`` draws on Python's global generator, which no seed of ours governs.
+    Attributes
+    ----------
+    population : Population
+    hashes : list of str
+    texts : list of bytes
+        Canonical JSON of the genes, which the hashes are of.
+    operators : list of str
+        ``random``, ``mutation`` or ``crossover``.
+    parents : list of tuple of str
+        Hashes.
     """
-    first, second = rng.choice(population), rng.choice(population)
-    if first.fitness.dominates(second.fitness):
-        return first
-    if second.fitness.dominates(first.fitness):
-        return second
-    return max(first, second, key=lambda one: one.fitness.crowding_dist)
+
+    population: Population
+    hashes: list[str]
+    texts: list[bytes]
+    operators: list[str]
+    parents: list[tuple[str, ...]]
+
+    def __len__(self) -> int:
+        """Return the number of children."""
+        return len(self.hashes)
 
 
 @dataclass
@@ -46,7 +58,7 @@ class Breeder:
 
     Attributes
     ----------
-    rng : random.Random
+    rng : Generator
         The search's only source of chance.
     vocabulary : Vocabulary
     immigrants, crossover : float
@@ -55,50 +67,59 @@ class Breeder:
         Hashes that must not be bred; every child is added.
     """
 
-    rng: random.Random
+    rng: np.random.Generator
     vocabulary: Vocabulary
     immigrants: float
     crossover: float
     tried: set[str]
 
-    def breed(self, parents: Sequence[Individual], count: int, generation: int) -> list[Individual]:
+    def breed(self, living: Living, count: int) -> Children:
         """Return up to `count` children; fewer only if no new genome could be found.
 
         Without parents they are all newcomers.
         """
-        children: list[Individual] = []
-        while len(children) < count:
-            brood = self._new_children(parents, generation)[: count - len(children)]
-            if not brood:
-                break
-            children.extend(brood)
-            self.tried.update(child.hash for child in brood)
-        return children
-
-    def _new_children(self, parents: Sequence[Individual], generation: int) -> list[Individual]:
-        newcomers_only = not parents or self.rng.random() < self.immigrants
-        for attempt in range(2 * TRIES):
-            make_newcomer = newcomers_only or attempt >= TRIES
-            operator, names, genomes = (
-                self._newcomer() if make_newcomer else self._offspring(parents)
+        parents = living.cohort.population.take(living.parents)
+        names = living.cohort.hashes[living.parents]
+        found = Children(Population.of([]), [], [], [], [])
+        fruitless = 0
+        while len(found) < count and fruitless < 2 * TRIES:
+            newcomers_only = not len(parents) or fruitless >= TRIES
+            brood = self._brood(parents, living, count - len(found), newcomers_only)
+            texts = gene_texts(brood.population)
+            bred = [hashlib.sha256(text).hexdigest() for text in texts]
+            fresh = self._fresh(bred)
+            fruitless = 0 if fresh else fruitless + 1
+            self.tried.update(bred)
+            found = Children(
+                Population.join([found.population, brood.population.take(fresh)]),
+                found.hashes + [bred[i] for i in fresh],
+                found.texts + [texts[i] for i in fresh],
+                found.operators + [OPERATORS[i] for i in brood.operators[fresh].tolist()],
+                found.parents
+                + [
+                    tuple(names[place] for place in pair if place >= 0)
+                    for pair in brood.parents[fresh].tolist()
+                ],
             )
-            named = {genome.hash: genome for genome in genomes}
-            fresh = [
-                Individual(genome, name, generation, operator, names)
-                for name, genome in named.items()
-                if name not in self.tried
-            ]
-            if fresh:
-                return fresh
-        return []
+        return found
 
-    def _newcomer(self) -> Brood:
-        return "random", (), (random_genome(self.rng, self.vocabulary),)
+    def _brood(self, parents: Population, living: Living, count: int, newcomers: bool) -> Brood:
+        if newcomers:
+            population = random_population(self.rng, count, self.vocabulary)
+            nobody = np.full((count, 2), -1, dtype=np.int64)
+            return Brood(population, np.zeros(count, dtype=np.int8), nobody)
+        return breed(
+            self.rng,
+            parents,
+            living.ranks,
+            living.crowding,
+            count,
+            self.vocabulary,
+            immigrants=self.immigrants,
+            crossover=self.crossover,
+        )
 
-    def _offspring(self, parents: Sequence[Individual]) -> Brood:
-        first = fitter(self.rng, parents)
-        if self.rng.random() >= self.crossover:
-            return "mutation", (first.hash,), (mutate(first.genome, self.rng, self.vocabulary),)
-        second = fitter(self.rng, parents)
-        pair = mate(first.genome, second.genome, self.rng, self.vocabulary)
-        return "crossover", (first.hash, second.hash), pair
+    def _fresh(self, bred: list[str]) -> list[int]:
+        """Return the places of the first of each genome that was not tried."""
+        places = {name: place for place, name in reversed(list(enumerate(bred)))}
+        return sorted(place for name, place in places.items() if name not in self.tried)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from kasauti.errors import LedgerError
 
-Value = str | int | float | None
+Value = str | int | float | bytes | None
 Row = tuple[Value, ...]
 
-BUSY_SECONDS = 60.0  # a generation's insert holds the lock for about 0.1 s; 60 s is a stuck disk
+BUSY_SECONDS = 60.0  # a generation's insert holds the lock for about 0.01 s; 60 s is a stuck disk
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ChainedTables:
     Raises
     ------
     LedgerError
-        The file cannot be opened or is not SQLite.
+        The file cannot be opened, is not SQLite or holds tables of another version.
     """
 
     def __init__(self, path: Path, tables: Sequence[Table]) -> None:
@@ -85,6 +85,18 @@ class ChainedTables:
             for table in self.tables:
                 for statement in table.schema():
                     connection.execute(statement)
+                self._require_columns(connection, table)
+
+    def _require_columns(self, connection: sqlite3.Connection, table: Table) -> None:
+        info = connection.execute(f"PRAGMA table_info({table.name})")
+        found = tuple(name for _, name, *_ in info)
+        if found != ("position", *table.columns, "chain"):
+            raise LedgerError(
+                f"{self.path}: its table {table.name} was written by another version of Kasauti, "
+                f"with the columns {', '.join(found)}: nothing was changed in it. Go on with the "
+                "version that wrote it, or move the file away and keep it (what it holds is not "
+                "counted then) and a new one is begun"
+            )
 
     def _connection(self) -> sqlite3.Connection:
         here = os.getpid()
@@ -189,4 +201,6 @@ class ChainedTables:
 
 
 def _link(chain: str, row: Row) -> str:
+    # A blob stands as its digest: the repr of 100 kB of bytes takes longer than their sha256.
+    row = tuple(hashlib.sha256(one).digest() if isinstance(one, bytes) else one for one in row)
     return hashlib.sha256(f"{chain}{row!r}".encode()).hexdigest()

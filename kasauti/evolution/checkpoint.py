@@ -1,30 +1,58 @@
 """Where a search stands, on disk and exclusively locked; what the state means is the search's."""
 
 import fcntl
+import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kasauti.errors import DataError, UsageError
+import numpy as np
+from numpy.typing import NDArray
 
-HASH_LINE = 65  # 64 hexadecimal digits and the line's end
+from kasauti.errors import DataError, UsageError
+from kasauti.evolution.packing import NAME_BYTES, unpack_names
+
+DIGEST_BYTES = 32
+FACTS = "facts"
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What `Checkpoint.save` wrote.
+
+    Attributes
+    ----------
+    facts : dict
+        JSON.
+    arrays : mapping of str to ndarray
+    tried : list of str
+        Hashes, in order.
+    """
+
+    facts: dict[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+    tried: list[str]
 
 
 class Checkpoint:
-    """One folder a search: ``state.json``, replaced atomically, and ``tried.txt``, appended to.
+    """One folder a search: ``state.bin``, replaced atomically, and ``tried.bin``, appended to.
 
     The names of the genomes already tried grow with the search and never change, so they are kept
-    apart: rewriting 20,000 of them each generation would cost more than the state itself. Their
-    number stands in the state, and whatever a killed process appended beyond it is cut off.
+    apart: rewriting 200,000 of them each generation would cost more than the state itself. Their
+    number and their sha256 stand in the state, and whatever a killed process appended beyond is
+    cut off. The state is an ``.npz`` behind its own sha256.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._state = folder / "state.json"
-        self._tried = folder / "tried.txt"
+        self._state = folder / "state.bin"
+        self._tried = folder / "tried.bin"
+        self._digest = hashlib.sha256()  # of all that was tried
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -46,8 +74,8 @@ class Checkpoint:
                 ) from busy
             yield
 
-    def load(self) -> tuple[dict[str, Any], list[str]] | None:
-        """Return the state and the hashes tried, in order, or None before the first generation.
+    def load(self) -> Saved | None:
+        """Return what was saved last, or None before the first generation.
 
         Raises
         ------
@@ -58,43 +86,60 @@ class Checkpoint:
             self.discard()
             return None
         try:
-            state: dict[str, Any] = json.loads(self._state.read_text())
-            tried = self._read_tried(int(state["evaluations"]))
+            arrays = _read_arrays(self._state.read_bytes())
+            facts: dict[str, Any] = json.loads(arrays.pop(FACTS).tobytes())
+            tried = self._read_tried(facts["tried"], facts["tried_sha256"])
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise DataError(
                 f"checkpoint {self.folder} cannot be read ({problem}): delete this folder and the "
                 "search starts again; the trial register keeps what was tried"
             ) from problem
-        return state, tried
+        return Saved(facts, arrays, tried)
 
     def discard(self) -> None:
         """Forget the search's progress."""
         self._state.unlink(missing_ok=True)
         self._tried.unlink(missing_ok=True)
+        self._digest = hashlib.sha256()
 
-    def _read_tried(self, count: int) -> list[str]:
-        os.truncate(self._tried, count * HASH_LINE)
-        tried = self._tried.read_text().split()
-        if len(set(tried)) != count:
-            raise ValueError(f"{self._tried.name} does not hold {count} hashes")
-        return tried
+    def _read_tried(self, count: int, digest: str) -> list[str]:
+        with self._tried.open("r+b") as handle:
+            tried = handle.read(count * NAME_BYTES)
+            self._digest = hashlib.sha256(tried)
+            if self._digest.hexdigest() != digest:
+                raise ValueError(f"{self._tried.name} does not hold the {count} hashes")
+            handle.truncate(len(tried))
+        return unpack_names(tried)
 
-    def save(self, state: dict[str, Any], newly_tried: Sequence[str]) -> None:
-        """Make `state` the current one; a process killed at any moment leaves the old or the new.
+    def save(
+        self,
+        facts: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        tried: int,
+        newly_tried: Sequence[str],
+    ) -> None:
+        """Make this the current state; a process killed at any moment leaves the old or the new.
 
         Parameters
         ----------
-        state : dict
-            JSON; its ``evaluations`` is the number of hashes tried so far.
+        facts : mapping
+            What JSON can hold.
+        arrays : mapping of str to ndarray
+            No objects.
+        tried : int
+            Hashes tried so far, with these.
         newly_tried : sequence of str
             Hashes tried since the last save.
         """
-        with self._tried.open("a") as handle:
-            handle.writelines(f"{name}\n" for name in newly_tried)
+        names = bytes.fromhex("".join(newly_tried))
+        with self._tried.open("ab") as handle:
+            handle.write(names)
             _flush(handle)
+        self._digest.update(names)
+        counted = {**facts, "tried": tried, "tried_sha256": self._digest.hexdigest()}
         fresh = self._state.with_suffix(".new")
-        with fresh.open("w") as handle:
-            handle.write(json.dumps(state))  # json.dump is written in Python: six times as slow
+        with fresh.open("wb") as handle:
+            handle.write(_to_bytes(counted, arrays))
             _flush(handle)
         fresh.replace(self._state)
         descriptor = os.open(self.folder, os.O_RDONLY)
@@ -102,6 +147,21 @@ class Checkpoint:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _to_bytes(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
+    np.savez(buffer, allow_pickle=False, **{**arrays, FACTS: text})
+    content = buffer.getvalue()
+    return hashlib.sha256(content).digest() + content
+
+
+def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+        raise ValueError("its checksum is wrong")
+    with np.load(io.BytesIO(content[DIGEST_BYTES:]), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _flush(handle: Any) -> None:

@@ -1,14 +1,13 @@
 """What makes one genome better than another: objectives and constraints; no selection here."""
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from deap import base
+import numpy as np
 
-from kasauti.backtest.result import Score
-from kasauti.genome.model import Genome
-from kasauti.genome.tree import prefix
+from kasauti.backtest.result import Scores
+from kasauti.genome.codes import ALL_REGIMES, NO_DISTANCE, Places, Population
+from kasauti.market.bars import Floats
 from kasauti.regimes.model import REGIMES
 
 TRADES_FOR_EVIDENCE = 10
@@ -17,14 +16,10 @@ TRADES_FOR_EVIDENCE = 10
 INFEASIBLE = -1000.0
 """Below every value that an objective can take, so a broken constraint is always dominated."""
 
-
 OBJECTIVES = ("sharpe", "consistency", "simplicity")
 
-
-class Objectives(base.Fitness):  # type: ignore[misc]  # DEAP ships no types
-    """Values in the order of `OBJECTIVES`, all maximised."""
-
-    weights = (1.0, 1.0, 1.0)
+FIGURES = (*OBJECTIVES, "trades", "total_return", "max_drawdown", "t")
+"""What is kept of a backtest, in the order of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,103 +37,111 @@ class Constraints:
     min_trades: int
     max_drawdown: float
 
+    def violations(self, trades: Places, max_drawdown: Floats) -> Floats:
+        """Return how far each genome breaks the constraints, 0 where it keeps them."""
+        missing = np.maximum(self.min_trades - trades, 0) / self.min_trades
+        total: Floats = missing + np.maximum(-max_drawdown - self.max_drawdown, 0.0)
+        return total
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """Objective values, and which constraint the genome breaks, if any.
+    def flaws(self, trades: Places, max_drawdown: Floats) -> list[str]:
+        """Say for each genome which constraints it breaks; nothing where it keeps them."""
+        few = {n: f"too few trades: {n} of {self.min_trades}" for n in range(self.min_trades)}
+        allowed = f"{self.max_drawdown:.0%} allowed"
+        excess = (-max_drawdown - self.max_drawdown).tolist()
+        texts = []
+        for count, depth, beyond in zip(
+            trades.tolist(), max_drawdown.tolist(), excess, strict=True
+        ):
+            flaws = [few[count]] if count in few else []
+            if beyond > 0.0:
+                flaws.append(f"drawdown too deep: {-depth:.1%} with {allowed}")
+            texts.append("; ".join(flaws))
+        return texts
+
+
+@dataclass(frozen=True, eq=False)
+class Assessments:
+    """How N genomes did.
 
     Attributes
     ----------
-    sharpe : float
-        Annualised, of the panel, net of costs.
-    consistency : float
-        Lower quartile of the t-statistics over symbols and regimes.
-    simplicity : float
-        Minus the base-2 logarithm of the number of nodes: a tree of twice the size must earn it.
-    flaw : str or None
-        The broken constraints in words.
-    violation : float
-        How far they are broken, 0 if none is.
+    figures : ndarray of shape (N, len(FIGURES)), float64
+        Among them ``sharpe``: annualised, of the panel, net of costs; ``consistency``: the lower
+        quartile of the t-statistics over symbols and regimes; ``simplicity``: minus the base-2
+        logarithm of the number of nodes, so that a tree of twice the size must earn it.
+    objectives : ndarray of shape (N, 3), float64
+        In the order of `OBJECTIVES`. Feasible genomes come first and infeasible ones are ordered
+        by how far they miss: the constrained domination of Deb et al. 2002, section VI, written
+        as plain values.
     """
 
-    sharpe: float
-    consistency: float
-    simplicity: float
-    flaw: str | None
-    violation: float
-
-    @property
-    def objectives(self) -> tuple[float, float, float]:
-        """The values for the selection.
-
-        Feasible genomes come first and infeasible ones are ordered by how far they miss: the
-        constrained domination of Deb et al. 2002, section VI, written as plain values.
-        """
-        if self.flaw is not None:
-            return (INFEASIBLE - self.violation,) * 3
-        return (self.sharpe, self.consistency, self.simplicity)
+    figures: Floats
+    objectives: Floats
 
 
-def assess(score: Score, genome: Genome, years: float, constraints: Constraints) -> Assessment:
-    """Judge one genome by its scores over `years` of bars."""
-    flaw, violation = _violations(score, constraints)
-    return Assessment(
-        sharpe=score.sharpe,
-        consistency=lower_quartile(list(_evidence(score, genome, years))),
-        simplicity=-math.log2(complexity(genome)),
-        flaw=flaw,
-        violation=violation,
+def assess(
+    scores: Scores, population: Population, years: float, constraints: Constraints
+) -> Assessments:
+    """Judge genomes by their scores over `years` of bars."""
+    columns = (
+        *(scores.sharpe, _consistency(scores, population, years), _simplicity(population)),
+        *(scores.trades, scores.total_return, scores.max_drawdown, scores.t),
     )
+    figures = np.column_stack(columns).astype(np.float64)
+    violations = constraints.violations(scores.trades, scores.max_drawdown)[:, None]
+    objectives = np.where(violations > 0.0, INFEASIBLE - violations, figures[:, : len(OBJECTIVES)])
+    return Assessments(figures, objectives)
 
 
-def complexity(genome: Genome) -> int:
+def complexity(population: Population) -> Places:
     """Return the nodes of both trees plus one for every optional gene that is in use."""
-    optional = (genome.target, genome.trail, genome.max_bars)
-    used = sum(gene is not None for gene in optional) + (len(genome.regimes) < len(REGIMES))
-    return len(prefix(genome.entry)) + len(prefix(genome.exit)) + used
+    genes = population.genes
+    nodes: Places = population.bounds[2::2] - population.bounds[:-2:2]
+    used = (genes["target_kind"] != NO_DISTANCE).astype(np.int64)
+    used += genes["trail_kind"] != NO_DISTANCE
+    used += genes["max_bars"] > 0
+    used += genes["regimes"] != ALL_REGIMES
+    complexities: Places = nodes + used
+    return complexities
 
 
-def lower_quartile(values: Sequence[float]) -> float:
-    """Return the first quartile, interpolated linearly (type 7 of Hyndman and Fan 1996).
+def lower_quartiles(values: Floats, counts: Places) -> Floats:
+    """Return the first quartile of each row, interpolated linearly.
 
-    Written out because ``numpy.quantile`` costs 50 times as much on six numbers. Nothing: 0.
+    Type 7 of Hyndman and Fan 1996, as ``numpy.quantile`` has it, for rows of unequal length.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, K), float64
+        Where a row has fewer than K values the others are infinite.
+    counts : ndarray of shape (N,), int64
+        Values in each row, at least 1.
     """
-    if not values:
-        return 0.0
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * 0.25
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    ordered = np.sort(values, axis=1)
+    place = (counts - 1) * 0.25
+    below = place.astype(np.int64)
+    rows = np.arange(len(values))
+    low, high = ordered[rows, below], ordered[rows, np.minimum(below + 1, counts - 1)]
+    quartiles: Floats = low + (place - below) * (high - low)
+    return quartiles
 
 
-def _evidence(score: Score, genome: Genome, years: float) -> Iterator[float]:
-    """Yield the t-statistic of every symbol, and of every regime that the genome enters in.
+def _simplicity(population: Population) -> Floats:
+    nodes = complexity(population)
+    # From a table, since numpy's log2 is not the C library's to the last bit on every machine.
+    table = np.array([0.0, *(-math.log2(n) for n in range(1, nodes.max(initial=0) + 1))])
+    return table[nodes]
+
+
+def _consistency(scores: Scores, population: Population, years: float) -> Floats:
+    """Return the lower quartile over every symbol, and every regime that the genome enters in.
 
     Where there are too few trades a gain is no evidence and counts as 0; a loss counts in full.
     """
-    cells = [
-        (sharpe * math.sqrt(years), trades)
-        for sharpe, trades in zip(score.symbol_sharpe, score.symbol_trades, strict=True)
-    ]
-    cells += [
-        (t, trades)
-        for regime, t, trades in zip(REGIMES, score.regime_t, score.regime_trades, strict=True)
-        if regime in genome.regimes
-    ]
-    for t, trades in cells:
-        yield t if trades >= TRADES_FOR_EVIDENCE else min(t, 0.0)
-
-
-def _violations(score: Score, constraints: Constraints) -> tuple[str | None, float]:
-    flaws, violation = [], 0.0
-    missing = constraints.min_trades - score.trades
-    if missing > 0:
-        flaws.append(f"too few trades: {score.trades} of {constraints.min_trades}")
-        violation += missing / constraints.min_trades
-    excess = -score.max_drawdown - constraints.max_drawdown
-    if excess > 0.0:
-        allowed = f"{constraints.max_drawdown:.0%} allowed"
-        flaws.append(f"drawdown too deep: {-score.max_drawdown:.1%} with {allowed}")
-        violation += excess
-    return ("; ".join(flaws) or None), violation
+    t = np.concatenate([scores.symbol_sharpe * math.sqrt(years), scores.regime_t], axis=1)
+    trades = np.concatenate([scores.symbol_trades, scores.regime_trades], axis=1)
+    evidence = np.where(trades >= TRADES_FOR_EVIDENCE, t, np.minimum(t, 0.0))
+    enters = population.genes["regimes"][:, None] >> np.arange(len(REGIMES)) & 1 == 1
+    symbols = scores.symbol_sharpe.shape[1]
+    evidence[:, symbols:][~enters] = np.inf
+    return lower_quartiles(evidence, symbols + enters.sum(axis=1))

@@ -1,107 +1,36 @@
 """The trial register: every genome ever tried, its parents and its death; no searching here."""
 
+import heapq
 import json
-import math
+import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from kasauti.errors import LedgerError
-from kasauti.evolution.chained import ChainedTables, Row, Table
-from kasauti.market.bars import Bars
+from kasauti.evolution.batches import (
+    DEATHS,
+    TRIALS,
+    DeathBatch,
+    StoredTrials,
+    TrialBatch,
+    parents_of,
+    stored_deaths,
+    to_json,
+)
+from kasauti.evolution.chained import ChainedTables, Table
+from kasauti.evolution.packing import place_of, unpack_names, unpack_texts
+from kasauti.evolution.trials import DataSet, Death, Origin, Trial
+
+__all__ = ["DataSet", "Death", "DeathBatch", "Origin", "Trial", "TrialBatch", "TrialRegister"]
 
 DATASETS = Table("datasets", ("dataset", "symbols", "first", "last", "at"), 1)
 SEARCHES = Table("searches", ("search", "dataset", "settings", "deaths_before", "at"), 1)
-TRIALS = Table(
-    "trials",
-    (
-        *("dataset", "genome", "stage", "genes", "family", "origin", "figures"),
-        *("search", "generation", "operator", "parents", "at"),
-    ),
-    3,
-)
-DEATHS = Table("deaths", ("dataset", "genome", "stage", "cause", "search", "at"), 3)
 
-
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-class Origin(StrEnum):
-    """Who proposed a genome. Surrogate markets without an edge have a register of their own."""
-
-    EVOLUTION = "evolution"
-    OPTUNA = "optuna"
-    HAND = "hand"
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """What a trial was tried on.
-
-    Attributes
-    ----------
-    id : str
-        The seal's id, or the data version of bars that were never sealed.
-    symbols : tuple of str
-    first, last : str
-        First and last bar, ISO 8601 in exchange time.
-    """
-
-    id: str
-    symbols: tuple[str, ...]
-    first: str
-    last: str
-
-    @classmethod
-    def of(cls, bars: Bars, dataset_id: str | None = None) -> "DataSet":
-        """Describe `bars`, by their data version unless another id is given."""
-        first, last = (str(bars.times[0]), str(bars.times[-1])) if len(bars.times) else ("", "")
-        return cls(dataset_id or bars.data_version, bars.symbols, first, last)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One genome tried once on one data set at one stage.
-
-    Attributes
-    ----------
-    genome, family : str
-        Hashes of the genome and of its family.
-    genes : mapping
-        The genes as `Genome.to_genes` gives them.
-    origin : Origin
-    stage : str
-        Where it was tried: ``evolution``, ``walk-forward`` ... A trial is recorded once a stage.
-    figures : mapping of str to float or None
-        Its scores; what is not finite is stored as None.
-    search, generation, operator, parents
-        Its place in the family tree, where it was bred.
-    """
-
-    genome: str
-    genes: Mapping[str, Any]
-    family: str
-    origin: Origin
-    stage: str
-    figures: Mapping[str, float | None] = field(default_factory=dict)
-    search: str | None = None
-    generation: int | None = None
-    operator: str | None = None
-    parents: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Death:
-    """Why a genome was given up on a data set, and at which stage."""
-
-    genome: str
-    stage: str
-    cause: str
-    search: str | None = None
+Site = tuple[int, int]  # of a trial: the position of its row, its place in it
 
 
 class TrialRegister:
@@ -111,6 +40,9 @@ class TrialRegister:
     repeated. Triggers refuse UPDATE and DELETE, and each table is chained by hash, so a change
     made around the triggers is found by `verify`. Several processes may write at once.
 
+    What is recorded together stands in one row of `trials` and one of `deaths`. That a genome is
+    recorded once a data set and stage is seen to here, inside the transaction.
+
     Parameters
     ----------
     path : Path
@@ -119,6 +51,8 @@ class TrialRegister:
 
     def __init__(self, path: Path) -> None:
         self._tables = ChainedTables(path, (DATASETS, SEARCHES, TRIALS, DEATHS))
+        self._writing = threading.Lock()
+        self._recorded: dict[tuple[str, str, str], tuple[int, set[str]]] = {}
 
     @property
     def path(self) -> Path:
@@ -135,15 +69,15 @@ class TrialRegister:
         """
         with self._tables.transaction() as connection:
             self._record_dataset(connection, dataset, at)
-            (deaths_before,) = connection.execute("SELECT count(*) FROM deaths").fetchone()
-            row = (search, dataset.id, _to_json(settings), deaths_before, at.isoformat())
+            deaths_before = _total(connection, DEATHS)
+            row = (search, dataset.id, to_json(settings), deaths_before, at.isoformat())
             self._tables.append(connection, SEARCHES, [row])
             dead = connection.execute(
-                "SELECT genome FROM deaths WHERE dataset = ? AND position <= "
+                "SELECT genomes FROM deaths WHERE dataset = ? AND first <= "
                 "(SELECT deaths_before FROM searches WHERE search = ?)",
                 (dataset.id, search),
             )
-            return frozenset(genome for (genome,) in dead)
+            return frozenset(genome for (genomes,) in dead for genome in unpack_names(genomes))
 
     def has_begun(self, search: str) -> bool:
         """Whether the search was ever begun with this register."""
@@ -169,31 +103,82 @@ class TrialRegister:
         at : datetime
             Exchange time, with its zone.
         """
-        moment = at.isoformat()
-        tried = (_trial_row(dataset, trial, moment) for trial in trials)
-        died: Iterator[Row] = (
-            (dataset.id, death.genome, death.stage, death.cause, death.search, moment)
-            for death in deaths
+        return self.record_batches(dataset, TrialBatch.of(trials), DeathBatch.of(deaths), at=at)
+
+    def record_batches(
+        self,
+        dataset: DataSet,
+        trials: Iterable[TrialBatch],
+        deaths: Iterable[DeathBatch],
+        *,
+        at: datetime,
+    ) -> int:
+        """Record as `record` does what is already in columns."""
+        tried, died = list(trials), list(deaths)
+        with self._writing:
+            try:
+                with self._tables.transaction() as connection:
+                    self._record_dataset(connection, dataset, at)
+                    self._append(connection, DEATHS, dataset.id, died, at)
+                    return self._append(connection, TRIALS, dataset.id, tried, at)
+            except BaseException:
+                self._recorded.clear()  # it may name what was rolled back
+                raise
+
+    def _append(
+        self,
+        connection: sqlite3.Connection,
+        table: Table,
+        dataset: str,
+        batches: Sequence[TrialBatch] | Sequence[DeathBatch],
+        at: datetime,
+    ) -> int:
+        before = total = _total(connection, table)
+        for batch in batches:
+            fresh = batch.without(self._known(connection, table, dataset, batch.stage))
+            if fresh.genomes:
+                row = fresh.to_row(total + 1, dataset, at.isoformat())
+                self._tables.append(connection, table, [row])
+                total += len(fresh.genomes)
+        return total - before
+
+    def _known(
+        self, connection: sqlite3.Connection, table: Table, dataset: str, stage: str
+    ) -> set[str]:
+        """Return the genomes recorded in `table`, reading only what was not read before."""
+        key = (table.name, dataset, stage)
+        last, names = self._recorded.get(key, (0, set()))
+        rows = connection.execute(
+            f"SELECT position, genomes FROM {table.name} "
+            "WHERE position > ? AND dataset = ? AND stage = ? ORDER BY position",
+            (last, dataset, stage),
         )
-        with self._tables.transaction() as connection:
-            self._record_dataset(connection, dataset, at)
-            self._tables.append(connection, DEATHS, died)
-            return self._tables.append(connection, TRIALS, tried)
+        for position, genomes in rows:
+            last = position
+            names.update(unpack_names(genomes))
+        self._recorded[key] = (last, names)
+        return names
 
     def count(self, symbols: Sequence[str]) -> int:
         """Return N, the number of distinct genomes tried: the largest over `symbols`.
 
         Every data set that holds the symbol counts, whatever its dates, and Optuna's trials do.
         """
-        query = (
-            "SELECT count(DISTINCT genome) FROM trials WHERE dataset IN (SELECT datasets.dataset "
-            "FROM datasets, json_each(datasets.symbols) AS symbol WHERE symbol.value = ?)"
-        )
         with self._tables.reading() as connection:
-            return max(
-                (connection.execute(query, (symbol,)).fetchone()[0] for symbol in symbols),
-                default=0,
-            )
+            held = connection.execute("SELECT dataset, symbols FROM datasets").fetchall()
+            sets = [(dataset, set(json.loads(names))) for dataset, names in held]
+            wanted = {
+                tuple(dataset for dataset, names in sets if symbol in names) for symbol in symbols
+            }
+            return max((_count_distinct(connection, datasets) for datasets in wanted), default=0)
+
+    def never_tried(self, genomes: Iterable[str]) -> set[str]:
+        """Return those of `genomes` that stand in no trial on any data set."""
+        missing = set(genomes)
+        with self._tables.reading() as connection:
+            for (tried,) in connection.execute("SELECT genomes FROM trials"):
+                missing.difference_update(unpack_names(tried))
+        return missing
 
     def is_dead(self, genome: str, dataset: str) -> bool:
         """Whether the genome died on the data set, at any stage."""
@@ -207,15 +192,12 @@ class TrialRegister:
         search: str | None = None,
     ) -> list[Death]:
         """Return the deaths that match, in order of time."""
-        where, values = _filter(genome=genome, dataset=dataset, search=search)
-        with self._tables.reading() as connection:
-            return [
-                Death(*row)
-                for row in connection.execute(
-                    f"SELECT genome, stage, cause, search FROM deaths {where} ORDER BY position",
-                    values,
-                )
-            ]
+        return [
+            death
+            for row in self._rows(DEATHS, genome, dataset=dataset, search=search)
+            for death in stored_deaths(row)
+            if genome in (None, death.genome)
+        ]
 
     def trials(
         self,
@@ -225,8 +207,12 @@ class TrialRegister:
         search: str | None = None,
     ) -> list[Trial]:
         """Return the trials that match, in order of time."""
-        where, values = _filter(genome=genome, dataset=dataset, search=search)
-        return self._select(f"{where} ORDER BY position", values)
+        found = []
+        for row in self._rows(TRIALS, genome, dataset=dataset, search=search):
+            stored = StoredTrials(row)
+            places = range(row["count"]) if genome is None else [stored.genomes.index(genome)]
+            found += [stored[place] for place in places]
+        return found
 
     def reservoir(self, dataset: str, size: int = 64) -> list[Trial]:
         """Return a fixed random sample of the data set's genomes: those with the smallest hashes.
@@ -235,11 +221,12 @@ class TrialRegister:
         the order of arrival and however often a run was killed (bottom-k sampling, Cohen and
         Kaplan 2007). Its return series are simulated again from the genes when they are needed.
         """
-        return self._select(
-            "WHERE position IN (SELECT min(position) FROM trials WHERE dataset = ? "
-            "GROUP BY genome ORDER BY genome LIMIT ?) ORDER BY genome",
-            (dataset, size),
-        )
+        smallest: dict[str, Site] = {}
+        for row in self._rows(TRIALS, columns="position, genomes", dataset=dataset):
+            names = unpack_names(row["genomes"])
+            for name, place in heapq.nsmallest(size, zip(names, range(len(names)), strict=True)):
+                smallest.setdefault(name, (row["position"], place))
+        return self._at([smallest[name] for name in sorted(smallest)[:size]])
 
     def ancestry(self, genome: str, dataset: str) -> list[Trial]:
         """Return the genome's own trial, then its parents, grandparents and so on to the founders.
@@ -251,33 +238,54 @@ class TrialRegister:
         LedgerError
             The genome was never tried on this data set.
         """
-        family_tree: dict[str, Trial] = {}
+        sites: dict[str, Site] = {}
+        parents: dict[str, tuple[str, ...]] = {}
+        columns = "position, genomes, parent_counts, parents"
+        for row in self._rows(TRIALS, columns=columns, dataset=dataset):
+            bred_from = parents_of(row["parent_counts"], row["parents"])
+            for place, name in enumerate(unpack_names(row["genomes"])):
+                sites.setdefault(name, (row["position"], place))
+                parents.setdefault(name, bred_from[place])
+        if genome not in sites:
+            raise LedgerError(f"genome {genome} was never tried on data set {dataset}")
+        line = {genome: None}
         generation = [genome]
         while generation:
-            parents: list[str] = []
-            for name in generation:
-                trials = self.trials(genome=name, dataset=dataset)
-                if trials and name not in family_tree:
-                    family_tree[name] = trials[0]
-                    parents.extend(trials[0].parents)
-            generation = [name for name in dict.fromkeys(parents) if name not in family_tree]
-        if not family_tree:
-            raise LedgerError(f"genome {genome} was never tried on data set {dataset}")
-        return list(family_tree.values())
+            older = dict.fromkeys(name for child in generation for name in parents[child])
+            generation = [name for name in older if name in sites and name not in line]
+            line |= dict.fromkeys(generation)
+        return self._at([sites[name] for name in line])
 
     def causes(self, search: str) -> Counter[str]:
         """Count a search's deaths by cause, the part before the first figure or hash."""
-        return Counter(death.cause.split(":")[0] for death in self.deaths(search=search))
+        return Counter(
+            cause.split(":")[0]
+            for row in self._rows(DEATHS, columns="causes", search=search)
+            for cause in unpack_texts(row["causes"])
+        )
 
     def verify(self) -> int:
-        """Check that no row was changed or removed since it was written; return the row count."""
-        return self._tables.verify()
+        """Check that nothing was changed or removed since it was written.
+
+        Returns
+        -------
+        int
+            The number of data sets, searches, trials and deaths.
+        """
+        rows = self._tables.verify()
+        with self._tables.reading() as connection:
+            for table in (TRIALS, DEATHS):
+                (batches,) = connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()
+                rows += _total(connection, table) - batches
+        return rows
 
     def heads(self) -> dict[str, str]:
         """Return the newest chain hash of each table, to be kept beside what relies on it."""
         return self._tables.heads()
 
-    def _record_dataset(self, connection: Any, dataset: DataSet, at: datetime) -> None:
+    def _record_dataset(
+        self, connection: sqlite3.Connection, dataset: DataSet, at: datetime
+    ) -> None:
         symbols = json.dumps(dataset.symbols)
         row = (dataset.id, symbols, dataset.first, dataset.last, at.isoformat())
         if self._tables.append(connection, DATASETS, [row]):
@@ -291,45 +299,51 @@ class TrialRegister:
                 "give other data another id"
             )
 
-    def _select(self, where: str, values: tuple[Any, ...]) -> list[Trial]:
-        columns = (
-            "genome, genes, family, origin, stage, figures, search, generation, operator, parents"
-        )
+    def _rows(
+        self, table: Table, genome: str | None = None, columns: str = "*", **equal: str | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows that match and, if a genome is named, hold it, in order of time."""
+        chosen = {name: value for name, value in equal.items() if value is not None}
+        clause = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
         with self._tables.reading() as connection:
-            return [
-                Trial(
-                    genome=row[0],
-                    genes=json.loads(row[1]),
-                    family=row[2],
-                    origin=Origin(row[3]),
-                    stage=row[4],
-                    figures=json.loads(row[5]),
-                    search=row[6],
-                    generation=row[7],
-                    operator=row[8],
-                    parents=tuple(json.loads(row[9])),
-                )
-                for row in connection.execute(f"SELECT {columns} FROM trials {where}", values)
-            ]
+            found = connection.execute(
+                f"SELECT position{', genomes' if genome else ''} FROM {table.name} "
+                f"WHERE {clause} ORDER BY position",
+                tuple(chosen.values()),
+            ).fetchall()
+            for position, *genomes in found:
+                if genome is None or place_of(genome, *genomes) is not None:
+                    yield _row(connection, table, position, columns)
+
+    def _at(self, sites: Sequence[Site]) -> list[Trial]:
+        """Return the trials at `sites`, in that order, each row read once."""
+        trials: dict[Site, Trial] = {}
+        with self._tables.reading() as connection:
+            for position in sorted({position for position, _ in sites}):
+                stored = StoredTrials(_row(connection, TRIALS, position))
+                trials |= {site: stored[site[1]] for site in sites if site[0] == position}
+        return [trials[site] for site in sites]
 
 
-def _trial_row(dataset: DataSet, trial: Trial, moment: str) -> Row:
-    figures = {
-        name: value if value is not None and math.isfinite(value) else None
-        for name, value in trial.figures.items()
-    }
-    return (
-        *(dataset.id, trial.genome, trial.stage, _to_json(trial.genes), trial.family),
-        *(trial.origin.value, _to_json(figures), trial.search, trial.generation, trial.operator),
-        *(json.dumps(trial.parents), moment),
+def _row(
+    connection: sqlite3.Connection, table: Table, position: int, columns: str = "*"
+) -> dict[str, Any]:
+    cursor = connection.execute(
+        f"SELECT {columns} FROM {table.name} WHERE position = ?", (position,)
     )
+    names = [name for name, *_ in cursor.description]
+    return dict(zip(names, cursor.fetchone(), strict=True))
 
 
-def _to_json(value: Mapping[str, Any]) -> str:
-    return _ENCODER.encode(dict(value))
+def _total(connection: sqlite3.Connection, table: Table) -> int:
+    """Return the number of trials or deaths in a table."""
+    last = connection.execute(
+        f"SELECT first + count - 1 FROM {table.name} ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return int(last[0]) if last else 0
 
 
-def _filter(**columns: str | None) -> tuple[str, tuple[str, ...]]:
-    chosen = {name: value for name, value in columns.items() if value is not None}
-    clause = " AND ".join(f"{name} = ?" for name in chosen)
-    return (f"WHERE {clause}" if clause else ""), tuple(chosen.values())
+def _count_distinct(connection: sqlite3.Connection, datasets: Sequence[str]) -> int:
+    marks = ", ".join("?" * len(datasets))
+    rows = connection.execute(f"SELECT genomes FROM trials WHERE dataset IN ({marks})", datasets)
+    return len({genome for (genomes,) in rows for genome in unpack_names(genomes)})

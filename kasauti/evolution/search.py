@@ -8,28 +8,32 @@ a finished one is answered from its checkpoint.
 
 import hashlib
 import json
-import random
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from kasauti.backtest import Backtester
 from kasauti.backtest.metrics import SESSIONS_A_YEAR
-from kasauti.evolution.breeder import Breeder, vocabulary_of
+from kasauti.backtest.result import Scores
+from kasauti.evolution.breeder import Breeder, Children, vocabulary_of
 from kasauti.evolution.checkpoint import Checkpoint
-from kasauti.evolution.fitness import Constraints, assess
-from kasauti.evolution.individual import Individual
+from kasauti.evolution.cohort import Cohort, names
+from kasauti.evolution.fitness import FIGURES, Constraints, assess
 from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
-from kasauti.evolution.register import DataSet, TrialRegister
-from kasauti.evolution.selection import final_deaths, final_front, select
+from kasauti.evolution.register import DataSet, DeathBatch, Origin, TrialBatch, TrialRegister
+from kasauti.evolution.selection import Deaths, final_deaths, final_front, select
 from kasauti.evolution.state import State
+from kasauti.evolution.timing import Stopwatch
+from kasauti.genome.identity import families
 from kasauti.version import code_version
 
 __all__ = ["FrontMember", "Progress", "SearchResult", "SearchSettings", "evolve"]
 
+STAGE = "evolution"
 DECISIVE = ("market", "features", "regimes", "genome", "backtest", "evolution")
 
 
@@ -72,6 +76,7 @@ def evolve(
     DataError
         Its checkpoint is damaged.
     """
+    watch = Stopwatch()
     dataset = dataset or DataSet.of(backtester.bars)
     search = search_id(backtester, settings, dataset)
     checkpoint = Checkpoint(checkpoints / search)
@@ -79,16 +84,17 @@ def evolve(
         if not register.has_begun(search):
             checkpoint.discard()  # of another register: this one would never learn of its trials
         saved = checkpoint.load()
-        if saved is not None and saved[0]["result"] is not None:
-            return SearchResult.from_json(saved[0]["result"])
+        if saved is not None and saved.facts["result"] is not None:
+            return SearchResult.from_json(saved.facts["result"])
         dead = register.begin_search(search, dataset, asdict(settings), at)
-        state = State(_breeder(backtester, settings, dead))
+        state = State(_breeder(backtester, settings, dead), watch)
         if saved is not None:
-            state.resume(*saved)
+            state.resume(saved)
         run = _Run(backtester, settings, register, dataset, search, at, executor)
         while state.result is None:
             children = run.advance(state)
-            state.save(checkpoint, [child.hash for child in children])
+            with watch.part("register"):
+                state.save(checkpoint, children.hashes)
             if progress is not None:
                 progress(state.history[-1])
     return state.result
@@ -111,7 +117,7 @@ def search_id(backtester: Backtester, settings: SearchSettings, dataset: DataSet
 
 def _breeder(backtester: Backtester, settings: SearchSettings, dead: frozenset[str]) -> Breeder:
     return Breeder(
-        rng=random.Random(_seed(settings.seed, dead)),
+        rng=np.random.Generator(np.random.PCG64(_seed(settings.seed, dead))),
         vocabulary=vocabulary_of(backtester.bars, backtester.sides),
         immigrants=settings.immigrants,
         crossover=settings.crossover,
@@ -119,15 +125,15 @@ def _breeder(backtester: Backtester, settings: SearchSettings, dead: frozenset[s
     )
 
 
-def _seed(seed: int, dead: frozenset[str]) -> int | str:
+def _seed(seed: int, dead: frozenset[str]) -> list[int]:
     """Return the seed, moved on where genomes died before.
 
     The same draws would only name the dead again: a second search on the same data began with
     its whole first generation refused.
     """
     if not dead:
-        return seed
-    return f"{seed}:{hashlib.sha256(''.join(sorted(dead)).encode()).hexdigest()}"
+        return [seed]
+    return [seed, int(hashlib.sha256("".join(sorted(dead)).encode()).hexdigest(), 16)]
 
 
 @dataclass(frozen=True)
@@ -142,55 +148,76 @@ class _Run:
     at: datetime
     executor: Executor | None
 
-    def advance(self, state: State) -> list[Individual]:
+    @property
+    def constraints(self) -> Constraints:
+        return Constraints(self.settings.min_trades, self.settings.max_drawdown)
+
+    def advance(self, state: State) -> Children:
         """Bring `state` one generation on and return the genomes that were evaluated."""
-        began = time.perf_counter()
-        wanted = min(self.settings.population, self.settings.evaluations - state.evaluations)
-        children = state.breeder.breed(state.population, wanted, state.generation)
-        self._score(children)
-        chosen = select(
-            state.population, state.archive, children, self.settings.population, state.generation
-        )
-        state.population, state.archive = chosen.population, chosen.archive
+        settings, generation = self.settings, state.generation
+        wanted = min(settings.population, settings.evaluations - state.evaluations)
+        with state.watch.part("breeding"):
+            children = state.breeder.breed(state.living, wanted)
+        with state.watch.part("evaluation"):
+            scores = self.backtester.scores(children.population, self.executor)
         state.evaluations += len(children)
-        deaths = list(chosen.deaths)
-        front: list[Individual] = []
-        ended = state.evaluations == self.settings.evaluations or len(children) < wanted
-        if ended:
-            front = final_front(state.archive, self.settings.front)
-            deaths += final_deaths(state.population, state.archive, front, state.generation)
-        self._record(children, deaths)
-        state.seconds += time.perf_counter() - began
-        state.note_progress(self.settings)
+        ended = state.evaluations == settings.evaluations or len(children) < wanted
+        with state.watch.part("selection"):
+            cohort = self._judged(children, scores, generation)
+            state.living, deaths = select(
+                state.living, cohort, settings.population, generation, self.constraints
+            )
+            if ended:
+                front = final_front(state.living, settings.front)
+                deaths += final_deaths(state.living, front, generation, self.constraints)
+        with state.watch.part("register"):
+            self._record(children, cohort, deaths, generation)
+        state.note_progress(settings.evaluations)
         state.generation += 1
         if ended:
-            state.result = self._result(state, front)
+            state.result = self._result(state, state.living.cohort.take(front))
         return children
 
-    def _score(self, children: list[Individual]) -> None:
-        bars, settings = self.backtester.bars, self.settings
+    def _judged(self, children: Children, scores: Scores, generation: int) -> Cohort:
+        if not len(children):
+            return Cohort.empty()
+        bars = self.backtester.bars
         years = bars.shape[1] / (SESSIONS_A_YEAR * bars.bars_a_session)
-        constraints = Constraints(settings.min_trades, settings.max_drawdown)
-        genomes = [child.genome for child in children]
-        scores = self.backtester.score_all(genomes, self.executor)
-        for child, score in zip(children, scores, strict=True):
-            child.judge(score, assess(score, child.genome, years, constraints))
-
-    def _record(self, children: list[Individual], deaths: list[tuple[Individual, str]]) -> None:
-        self.register.record(
-            self.dataset,
-            (child.trial(self.search) for child in children),
-            (one.death(self.search, cause) for one, cause in deaths),
-            at=self.at,
+        found = assess(scores, children.population, years, self.constraints)
+        born = np.full(len(children), generation)
+        return Cohort(
+            children.population, names(children.hashes), born, found.figures, found.objectives
         )
 
-    def _result(self, state: State, front: list[Individual]) -> SearchResult:
+    def _record(self, children: Children, cohort: Cohort, deaths: Deaths, generation: int) -> None:
+        trials = TrialBatch(
+            stage=STAGE,
+            origin=Origin.EVOLUTION,
+            search=self.search,
+            generation=generation,
+            genomes=children.hashes,
+            families=families(children.population),
+            genes=children.texts,
+            measures=FIGURES,
+            figures=cohort.figures,
+            operators=children.operators,
+            parents=children.parents,
+        )
+        died = DeathBatch(STAGE, self.search, deaths.hashes, deaths.causes)
+        self.register.record_batches(self.dataset, [trials], [died], at=self.at)
+
+    def _result(self, state: State, front: Cohort) -> SearchResult:
+        parts = state.watch.seconds_by_part
         return SearchResult(
             search=self.search,
             symbols=self.dataset.symbols,
             evaluations=state.evaluations,
-            seconds=state.seconds,
-            front=tuple(FrontMember(one.hash, one.genome, one.figures) for one in front),
+            seconds=sum(parts.values()),
+            front=tuple(
+                FrontMember(front.hashes[i], front.population[i], front.fitness(i))
+                for i in range(len(front))
+            ),
             exhausted=state.evaluations < self.settings.evaluations,
-            history=state.history,
+            history=tuple(state.history),
+            seconds_by_part=parts,
         )

@@ -1,151 +1,174 @@
 """Who lives, who dies and of what; breeding and evaluation stand elsewhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from deap import tools
 
-from kasauti.evolution.individual import Individual
+from kasauti.evolution.cohort import Cohort
+from kasauti.evolution.fitness import Constraints
+from kasauti.evolution.ranking import (
+    Places,
+    crowding_distances,
+    first_dominators,
+    is_on_front,
+    pareto_ranks,
+    survivors,
+)
 from kasauti.market.bars import Booleans, Floats
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The outcome of one generation.
+@dataclass(frozen=True, eq=False)
+class Living:
+    """Who takes part in a search between two generations.
 
     Attributes
     ----------
-    population : tuple of Individual
-        The next parents.
-    archive : tuple of Individual
-        The Pareto front of everything evaluated so far.
-    deaths : tuple of (Individual, str)
-        Who left both, and why.
+    cohort : Cohort
+        The parents first, in the order of their selection, then who is only in the archive.
+    ranks, crowding : ndarray of shape (P,)
+        Front and crowding distance of the P parents.
+    archive : ndarray of shape (A,), int64
+        The places of the Pareto front of everything evaluated so far; those
+        who joined it last come last.
     """
 
-    population: tuple[Individual, ...]
-    archive: tuple[Individual, ...]
-    deaths: tuple[tuple[Individual, str], ...]
+    cohort: Cohort
+    ranks: Places
+    crowding: Floats
+    archive: Places
+
+    @classmethod
+    def nobody(cls) -> "Living":
+        """Return how a search begins."""
+        none = np.zeros(0, dtype=np.int64)
+        return cls(Cohort.empty(), none, np.zeros(0), none)
+
+    @property
+    def parents(self) -> Places:
+        """The places of the parents."""
+        return np.arange(len(self.ranks))
+
+
+@dataclass(frozen=True, eq=False)
+class Deaths:
+    """Who left a search, and why."""
+
+    hashes: Sequence[str]
+    causes: Sequence[str]
+
+    def __add__(self, other: "Deaths") -> "Deaths":
+        """Return these deaths and then those of `other`."""
+        return Deaths([*self.hashes, *other.hashes], [*self.causes, *other.causes])
 
 
 def select(
-    population: Sequence[Individual],
-    archive: Sequence[Individual],
-    children: Sequence[Individual],
-    size: int,
-    generation: int,
-) -> Selection:
-    """Return the survivors by NSGA-II (Deb et al. 2002), and the dead with their causes."""
-    everyone = unique((*population, *archive, *children))
+    living: Living, children: Cohort, size: int, generation: int, constraints: Constraints
+) -> tuple[Living, Deaths]:
+    """Return who lives on by NSGA-II (Deb et al. 2002), and the dead with their causes."""
+    everyone = living.cohort.and_then(children)
     simplest = simplest_of_each_behaviour(everyone)
-    originals = [one for one in everyone if simplest[one.behaviour] is one]
-    pool = unique((*population, *children))
-    unalike = [one for one in pool if simplest[one.behaviour] is one]
-    survivors = tools.selNSGA2(unalike, size, "log") if unalike else []  # DEAP fails on none
-    front = pareto_front([one for one in originals if one.flaw is None])
-    alive = {one.hash for one in (*survivors, *front)}
-    leaving = [one for one in everyone if one.hash not in alive]
-    dominators = dominators_of(leaving, front)
-    deaths = tuple(
-        (one, cause_of_death(one, simplest[one.behaviour], dominator, generation))
-        for one, dominator in zip(leaving, dominators, strict=True)
-    )
-    return Selection(tuple(survivors), tuple(front), deaths)
+    original = simplest == np.arange(len(everyone))
+
+    in_pool = original.copy()
+    in_pool[len(living.ranks) : len(living.cohort)] = False  # only in the archive: no parents
+    pool = np.flatnonzero(in_pool)
+    ranks = pareto_ranks(everyone.objectives[pool], everyone.feasible[pool])
+    crowding = crowding_distances(everyone.objectives[pool], ranks)
+    chosen = survivors(ranks, crowding, size)
+
+    candidates = np.flatnonzero(original & everyone.feasible)
+    front = candidates[is_on_front(everyone.objectives[candidates])]
+
+    parents = pool[chosen]
+    archive_only = np.setdiff1d(front, parents, assume_unique=True)
+    staying = np.concatenate([parents, archive_only])
+    place = np.full(len(everyone), -1, dtype=np.int64)
+    place[staying] = np.arange(len(staying))
+    lives = Living(everyone.take(staying), ranks[chosen], crowding[chosen], place[front])
+
+    leaving = np.flatnonzero(place < 0)
+    return lives, _deaths(everyone, leaving, simplest, front, generation, constraints)
 
 
-def final_front(archive: Sequence[Individual], size: int) -> list[Individual]:
-    """Return at most `size` of the Pareto front, evenly spread by crowding, best first."""
-    return sorted(tools.selNSGA2(list(archive), size, "log") if archive else [], key=merit)
+def final_front(living: Living, size: int) -> Places:
+    """Return the places of at most `size` of the archive, evenly spread by crowding, best first."""
+    objectives = living.cohort.objectives[living.archive]
+    on_front = np.zeros(len(objectives), dtype=np.int64)
+    chosen = survivors(on_front, crowding_distances(objectives, on_front), size)
+    return in_order_of_merit(living.cohort, living.archive[chosen])
 
 
 def final_deaths(
-    population: Sequence[Individual],
-    archive: Sequence[Individual],
-    front: Sequence[Individual],
-    generation: int,
-) -> list[tuple[Individual, str]]:
+    living: Living, front: Places, generation: int, constraints: Constraints
+) -> Deaths:
     """Return who is still alive at the search's end and not on its final front, with the cause."""
-    on_front = {one.hash for one in front}
-    leaving = [one for one in unique((*population, *archive)) if one.hash not in on_front]
-    return [
-        (one, cause_of_death(one, one, dominator, generation))
-        for one, dominator in zip(leaving, dominators_of(leaving, archive), strict=True)
-    ]
+    everyone = np.arange(len(living.cohort))
+    leaving = np.setdiff1d(everyone, front)
+    return _deaths(living.cohort, leaving, everyone, living.archive, generation, constraints)
 
 
-def merit(individual: Individual) -> tuple[bool, float, float, str]:
-    """Sort key, best first: consistent ones, then by Sharpe, then the simpler; the hash decides."""
-    figures = individual.figures
-    return (
-        figures["consistency"] <= 0.0,
-        -figures["sharpe"],
-        -figures["simplicity"],
-        individual.hash,
+def in_order_of_merit(cohort: Cohort, places: Places) -> Places:
+    """Return the places, best first.
+
+    Consistent ones, then by Sharpe, then the simpler; the hash decides.
+    """
+
+    def merit(place: int) -> tuple[bool, float, float, str]:
+        figures = cohort.fitness(place)
+        return (
+            figures["consistency"] <= 0.0,
+            -figures["sharpe"],
+            -figures["simplicity"],
+            cohort.hashes[place],
+        )
+
+    return np.array(sorted(places.tolist(), key=merit), dtype=np.int64)
+
+
+def simplest_of_each_behaviour(cohort: Cohort) -> Places:
+    """Return for each place that of the simplest who trades exactly alike.
+
+    The simplest of equals is the oldest, then the first by hash.
+    """
+    behaviour = np.column_stack(
+        [cohort.column(name) for name in ("total_return", "max_drawdown", "sharpe", "trades")]
     )
+    simplest = np.arange(len(cohort))
+    order = np.lexsort(behaviour.T)
+    alike = (behaviour[order][1:] == behaviour[order][:-1]).all(axis=1)
+    edges = np.flatnonzero(np.diff(alike, prepend=False, append=False))
+    simplicity, born, hashes = cohort.column("simplicity"), cohort.born, cohort.hashes
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        twins = order[first : last + 1]
+        simplest[twins] = min(twins, key=lambda one: (-simplicity[one], born[one], hashes[one]))
+    return simplest
 
 
-def unique(individuals: Iterable[Individual]) -> list[Individual]:
-    """Return each individual once, in order of its first appearance."""
-    return list({individual.hash: individual for individual in individuals}.values())
-
-
-def simplest_of_each_behaviour(
-    individuals: Iterable[Individual],
-) -> dict[tuple[float, ...], Individual]:
-    """Return, of those that trade exactly alike, the simplest, then the oldest, then by hash."""
-
-    def rank(one: Individual) -> tuple[float, int, str]:
-        return (-one.figures["simplicity"], one.generation, one.hash)
-
-    best: dict[tuple[float, ...], Individual] = {}
-    for individual in individuals:
-        rival = best.get(individual.behaviour)
-        if rival is None or rank(individual) < rank(rival):
-            best[individual.behaviour] = individual
-    return best
-
-
-def pareto_front(individuals: Sequence[Individual]) -> list[Individual]:
-    """Return those that no other one dominates, in their order."""
-    values = _values(individuals)
-    beaten: list[bool] = np.any(_dominance(values, values), axis=0).tolist()
-    return [one for one, is_beaten in zip(individuals, beaten, strict=True) if not is_beaten]
-
-
-def dominators_of(
-    individuals: Sequence[Individual], front: Sequence[Individual]
-) -> list[Individual | None]:
-    """Return for each individual the first of `front` that dominates it, or None."""
-    if not front:
-        return [None] * len(individuals)
-    matrix = _dominance(_values(front), _values(individuals))
-    first: list[int] = np.argmax(matrix, axis=0).tolist()
-    return [front[row] if matrix[row, column] else None for column, row in enumerate(first)]
-
-
-def cause_of_death(
-    one: Individual, simplest: Individual, dominator: Individual | None, generation: int
-) -> str:
-    """Say why it died; what stands before the colon is the kind of cause."""
-    if one.flaw is not None:
-        return one.flaw
-    if simplest is not one:
-        return f"twin: trades exactly like {simplest.hash}, which is simpler or older"
-    if dominator is not None:
-        return f"dominated: in generation {generation} by {dominator.hash}"
-    return f"crowded out: in generation {generation}"
-
-
-def _values(individuals: Sequence[Individual]) -> Floats:
-    return np.array([one.fitness.wvalues for one in individuals]).reshape(len(individuals), 3)
-
-
-def _dominance(winners: Floats, losers: Floats) -> Booleans:
-    """Return whether winner i dominates loser j, shape (len(winners), len(losers))."""
-    at_least = np.ones((len(winners), len(losers)), dtype=np.bool_)
-    better = np.zeros_like(at_least)
-    for winner, loser in zip(winners.T, losers.T, strict=True):
-        at_least &= winner[:, None] >= loser
-        better |= winner[:, None] > loser
-    return at_least & better
+def _deaths(
+    cohort: Cohort,
+    leaving: Places,
+    simplest: Places,
+    front: Places,
+    generation: int,
+    constraints: Constraints,
+) -> Deaths:
+    """Say why they died; what stands before the colon is the kind of cause."""
+    causes = np.full(len(leaving), f"crowded out: in generation {generation}", dtype=np.object_)
+    flawed: Booleans = ~cohort.feasible[leaving]
+    broken = leaving[flawed]
+    trades = cohort.column("trades")[broken].astype(np.int64)
+    causes[flawed] = constraints.flaws(trades, cohort.column("max_drawdown")[broken])
+    twin = ~flawed & (simplest[leaving] != leaving)
+    causes[twin] = [
+        f"twin: trades exactly like {name}, which is simpler or older"
+        for name in cohort.hashes[simplest[leaving[twin]]]
+    ]
+    others = np.flatnonzero(~flawed & ~twin)
+    killers = first_dominators(cohort.objectives[leaving[others]], cohort.objectives[front])
+    killed = killers >= 0
+    causes[others[killed]] = [
+        f"dominated: in generation {generation} by {name}"
+        for name in cohort.hashes[front[killers[killed]]]
+    ]
+    return Deaths(cohort.hashes[leaving].tolist(), causes.tolist())

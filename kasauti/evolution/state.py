@@ -1,14 +1,20 @@
 """What of a search must survive a kill, and how it is written down exactly."""
 
-from dataclasses import asdict, dataclass
-from statistics import median
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kasauti.evolution.breeder import Breeder
-from kasauti.evolution.checkpoint import Checkpoint
+from kasauti.evolution.checkpoint import Checkpoint, Saved
+from kasauti.evolution.cohort import Cohort, names
 from kasauti.evolution.fitness import OBJECTIVES
-from kasauti.evolution.individual import Individual
-from kasauti.evolution.outcome import Progress, SearchResult, SearchSettings
+from kasauti.evolution.outcome import Progress, SearchResult
+from kasauti.evolution.selection import Living
+from kasauti.evolution.timing import Stopwatch
+from kasauti.genome.codes import Population
 
 
 @dataclass
@@ -19,73 +25,94 @@ class State:
     ----------
     breeder : Breeder
         With the generator of chance and all genomes tried.
+    watch : Stopwatch
+        Of all processes.
     generation : int
         The next one to be bred.
     evaluations : int
         Distinct genomes scored so far.
-    seconds : float
-        Spent so far, by all processes.
-    population, archive : sequence of Individual
+    living : Living
         The parents, and the Pareto front of everything evaluated.
-    history : tuple of Progress
+    history : list of Progress
         One entry a generation.
     result : SearchResult or None
         Once the search has ended.
     """
 
     breeder: Breeder
+    watch: Stopwatch
     generation: int = 0
     evaluations: int = 0
-    seconds: float = 0.0
-    population: tuple[Individual, ...] = ()
-    archive: tuple[Individual, ...] = ()
-    history: tuple[Progress, ...] = ()
+    living: Living = field(default_factory=Living.nobody)
+    history: list[Progress] = field(default_factory=list)
     result: SearchResult | None = None
+    _written: list[str] = field(default_factory=list)  # the history as text, written out once
 
     def save(self, checkpoint: Checkpoint, newly_tried: list[str]) -> None:
         """Write the state down, with the hashes tried since the last save."""
-        alive = {one.hash: one.to_json() for one in (*self.population, *self.archive)}
-        state = {
+        self._written += [json.dumps(asdict(one)) for one in self.history[len(self._written) :]]
+        facts = {
             "generation": self.generation,
-            "evaluations": self.evaluations,
-            "seconds": self.seconds,
-            "chance": self.breeder.rng.getstate(),
-            "alive": alive,
-            "population": [one.hash for one in self.population],
-            "archive": [one.hash for one in self.archive],
-            "history": [asdict(step) for step in self.history],
+            "seconds_by_part": self.watch.seconds_by_part,
+            "chance": self.breeder.rng.bit_generator.state,
+            "hashes": self.living.cohort.hashes.tolist(),
+            "history": self._written,
             "result": self.result and self.result.to_json(),
         }
-        checkpoint.save(state, newly_tried)
+        checkpoint.save(facts, _to_arrays(self.living), self.evaluations, newly_tried)
 
-    def resume(self, saved: dict[str, Any], tried: list[str]) -> None:
+    def resume(self, saved: Saved) -> None:
         """Take over what `save` wrote."""
-        alive = {name: Individual.from_json(one) for name, one in saved["alive"].items()}
-        self.generation = saved["generation"]
-        self.evaluations = saved["evaluations"]
-        self.seconds = saved["seconds"]
-        self.population = tuple(alive[name] for name in saved["population"])
-        self.archive = tuple(alive[name] for name in saved["archive"])
-        self.history = tuple(Progress(**step) for step in saved["history"])
-        version, numbers, gauss = saved["chance"]
-        self.breeder.rng.setstate((version, tuple(numbers), gauss))
-        self.breeder.tried.update(tried)
+        facts = saved.facts
+        self.generation = facts["generation"]
+        self.evaluations = len(saved.tried)
+        self.watch.resume(facts["seconds_by_part"])
+        self.living = _from_arrays(saved.arrays, facts["hashes"])
+        self.history = [Progress(**json.loads(step)) for step in facts["history"]]
+        self._written = list(facts["history"])
+        self.breeder.rng.bit_generator.state = facts["chance"]
+        self.breeder.tried.update(saved.tried)
 
-    def note_progress(self, settings: SearchSettings) -> None:
+    def note_progress(self, budget: int) -> None:
         """Add where the search stands to its history."""
-        feasible = [one.figures["sharpe"] for one in self.population if one.flaw is None]
-        best = {
-            name: max(one.figures[name] for one in self.archive)
-            for name in OBJECTIVES
-            if self.archive
-        }
-        step = Progress(
-            generation=self.generation,
-            evaluations=self.evaluations,
-            budget=settings.evaluations,
-            best=best,
-            median=median(feasible) if feasible else None,
-            front=len(self.archive),
-            seconds=self.seconds,
+        cohort, archive, parents = self.living.cohort, self.living.archive, self.living.parents
+        sharpe = cohort.column("sharpe")[parents][cohort.feasible[parents]]
+        self.history.append(
+            Progress(
+                generation=self.generation,
+                evaluations=self.evaluations,
+                budget=budget,
+                best={
+                    name: float(cohort.column(name)[archive].max())
+                    for name in OBJECTIVES
+                    if len(archive)
+                },
+                median=float(np.median(sharpe)) if len(sharpe) else None,
+                front=len(archive),
+                seconds=self.watch.seconds,
+            )
         )
-        self.history = (*self.history, step)
+
+
+def _to_arrays(living: Living) -> dict[str, NDArray[Any]]:
+    cohort, population = living.cohort, living.cohort.population
+    return {
+        "codes": population.codes,
+        "bounds": population.bounds,
+        "constants": population.constants,
+        "genes": population.genes,
+        "born": cohort.born,
+        "figures": cohort.figures,
+        "objectives": cohort.objectives,
+        "ranks": living.ranks,
+        "crowding": living.crowding,
+        "archive": living.archive,
+    }
+
+
+def _from_arrays(saved: Any, hashes: list[str]) -> Living:
+    population = Population(*(saved["codes"], saved["bounds"], saved["constants"], saved["genes"]))
+    cohort = Cohort(
+        *(population, names(hashes), saved["born"], saved["figures"], saved["objectives"])
+    )
+    return Living(cohort, saved["ranks"], saved["crowding"], saved["archive"])

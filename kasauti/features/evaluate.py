@@ -174,7 +174,8 @@ class Features:
             return self._call(node, keys)
         if isinstance(node, Unary):
             operand = self._value(node.operand, keys)
-            return np.logical_not(operand) if node.operator == "not" else np.negative(operand)
+            # of a constant expression numpy makes a scalar, which is no array
+            return np.asarray(~operand if node.operator == "not" else -operand)
         if node.operator not in _OPERATORS:
             raise GenomeError(f"no operator {node.operator!r}: there are {', '.join(_OPERATORS)}")
         left, right = self._value(node.left, keys), self._value(node.right, keys)

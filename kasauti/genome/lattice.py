@@ -4,9 +4,7 @@ Values come from short lists, so that strategies share indicators (one RSI(14), 
 14) and equal ideas meet under one hash. Anything legal may still be written by hand.
 """
 
-import random
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from kasauti.genome.language import Parameter, Unit
@@ -55,10 +53,3 @@ def parameter_values(function: str, parameter: Parameter) -> tuple[float, ...]:
     else:
         values = WINDOWS
     return tuple(float(value) for value in values if parameter.low <= value <= parameter.high)
-
-
-def neighbour(rng: random.Random, values: Sequence[float], value: float) -> float:
-    """Return a value one or two places from `value` in the ascending list `values`."""
-    place = bisect_left(values, value)
-    near = [v for v in values[max(0, place - 2) : place + 3] if v != value]
-    return rng.choice(near) if near else value

@@ -33,6 +33,59 @@ def _canonical(values: Floats) -> bytes:
     return np.where(np.isnan(values), np.nan, values + 0.0).tobytes()
 
 
+def _check_symbols(symbols: Any) -> None:
+    if not isinstance(symbols, tuple) or not all(isinstance(one, str) for one in symbols):
+        raise DataError(f"symbols are {symbols!r:.80}: give a tuple of names, one a row")
+    if len(set(symbols)) != len(symbols):
+        raise DataError(f"symbols repeat in {symbols}: name each symbol once")
+
+
+def _checked_times(given: Any) -> Times:
+    times = np.asarray(given)
+    if times.ndim != 1 or times.dtype not in (np.dtype("M8[D]"), np.dtype("M8[s]")):
+        raise DataError(
+            f"bar times have type {times.dtype} and {times.ndim} dimensions: use "
+            "datetime64[D] (daily) or [s] (intraday) in one dimension"
+        )
+    if np.isnat(times).any():
+        raise DataError(f"bar time {int(np.isnat(times).argmax())} is NaT: leave that bar out")
+    wrong = times[1:] <= times[:-1]
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise DataError(
+            f"bar times are not strictly increasing: {times[at + 1]} follows {times[at]}: sort "
+            "them and drop repeats"
+        )
+    return _frozen(times, times.dtype)
+
+
+def _numbers(name: str, given: Any, shape: tuple[int, ...], meaning: str) -> Floats:
+    try:
+        values = np.asarray(given)
+    except ValueError as error:
+        raise DataError(f"{name} is ragged: give an array of {meaning}, {shape}") from error
+    if values.dtype.kind not in "fiu":
+        raise DataError(f"{name} has type {values.dtype}: give real numbers, NaN where none is")
+    if values.shape != shape:
+        raise DataError(f"{name} has shape {values.shape}, expected {shape}, {meaning}")
+    return _frozen(values, np.float64)
+
+
+def _check_values(name: str, values: Floats, symbols: tuple[str, ...], times: Times) -> None:
+    """Refuse infinities, negative volumes, and prices that are not positive."""
+    wrong = np.isinf(values)
+    if name in PRICE_FIELDS:
+        wrong |= values <= 0.0
+    elif name == "volume":
+        wrong |= values < 0.0
+    if wrong.any():
+        row, at = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{name} of {symbols[row]} on {times[at]} (position {at}) is {values[row, at]}, one of "
+            f"{int(wrong.sum())} such values: mend it, or write NaN where nothing was traded"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Bars:
     """One panel of S symbols by T times, immutable.
@@ -49,12 +102,18 @@ class Bars:
     open, high, low, close, volume : ndarray of shape (S, T), float64
         NaN before a symbol lists, after it stops, and where a value is not a traded price: an open
         that merely repeats the previous close is NaN, so nothing can fill on it. Volume is NaN
-        where the source has none.
+        where the source has none. Never infinite; prices are positive, volumes not negative.
     series : mapping of str to ndarray of shape (T,), float64
         The market's own series by their name in the genome language (``index``, ``vix``): closes,
         NaN where missing.
     index_symbol : str or None
         The symbol whose closes are ``series["index"]``, if a market index was named.
+
+    Raises
+    ------
+    DataError
+        Anything of this does not hold; the message names the field, and the symbol and the bar
+        where there is one. `kasauti.market.sources` repairs files before it makes a panel.
     """
 
     market: str
@@ -69,26 +128,17 @@ class Bars:
     index_symbol: str | None = None
 
     def __post_init__(self) -> None:
+        _check_symbols(self.symbols)
+        object.__setattr__(self, "times", _checked_times(self.times))
         shape = (len(self.symbols), len(self.times))
-        if len(set(self.symbols)) != len(self.symbols):
-            raise DataError(f"symbols repeat in {self.symbols}: name each symbol once")
-        times = np.asarray(self.times)
-        if times.dtype not in (np.dtype("datetime64[D]"), np.dtype("datetime64[s]")):
-            raise DataError(
-                f"bar times have type {times.dtype}: use datetime64[D] (daily) or [s] (intraday)"
-            )
-        if len(times) > 1 and not bool(np.all(times[1:] > times[:-1])):
-            raise DataError("bar times are not strictly increasing: sort them and drop repeats")
-        object.__setattr__(self, "times", _frozen(times, times.dtype))
         for name in FIELDS:
-            values = _frozen(getattr(self, name), np.float64)
-            if values.shape != shape:
-                raise DataError(f"{name} has shape {values.shape}, expected {shape}")
+            values = _numbers(name, getattr(self, name), shape, "symbols by times")
+            _check_values(name, values, self.symbols, self.times)
             object.__setattr__(self, name, values)
-        frozen = {name: _frozen(values, np.float64) for name, values in self.series.items()}
-        for name, values in frozen.items():
-            if values.shape != shape[1:]:
-                raise DataError(f"series {name} has shape {values.shape}, expected {shape[1:]}")
+        frozen = {}
+        for name, values in self.series.items():
+            frozen[name] = _numbers(f"series {name}", values, shape[1:], "one value a time")
+            _check_values(f"series {name}", frozen[name][None], ("the market",), self.times)
         object.__setattr__(self, "series", MappingProxyType(frozen))
 
     @property

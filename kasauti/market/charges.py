@@ -57,6 +57,17 @@ class ChargeRates:
     dp_rupees: Decimal
     source: str
 
+    def __post_init__(self) -> None:
+        for name in RATE_FIELDS:
+            rate = getattr(self, name)
+            most = Decimal("Infinity") if name.endswith("_rupees") else Decimal(1)
+            if not isinstance(rate, Decimal) or not rate.is_finite() or not 0 <= rate < most:
+                unit = "rupees" if name.endswith("_rupees") else "a fraction of the value under 1"
+                raise DataError(
+                    f"charge {name} from {self.since} is {rate!r}: give a Decimal, zero or more, "
+                    f"{unit}"
+                )
+
 
 @dataclass(frozen=True)
 class ChargeBreakdown:

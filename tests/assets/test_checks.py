@@ -162,7 +162,8 @@ def test_a_label_that_sees_the_future_is_caught(
 
 @pytest.fixture
 def registered(project: Project) -> Project:
-    project.workspace().register.record(dataset(), [trial("aaa"), trial("bbb")], at=AT)
+    for name in ("aaa", "bbb"):  # each is a row of its own
+        project.workspace().register.record(dataset(), [trial(name)], at=AT)
     front(project, "aaa", "bbb")
     return project
 

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from kasauti.backtest import NO_SLIPPAGE, Account, Backtester, Dialect
 from kasauti.backtest import second_opinion as opinion
 from kasauti.backtest.second_opinion import Comparison, compare
+from kasauti.backtest.vectorbt_call import Engine
 from kasauti.backtest.vectorbt_dialect import expressible
 from kasauti.genome import Distance, DistanceKind, Genome, Side
 from kasauti.genome.breeding import random_genome
@@ -20,6 +22,7 @@ from kasauti.market.charges import NO_CHARGES
 from tests.backtest import real_bars
 from tests.backtest.damage import damaged
 
+ENGINES: tuple[Engine, ...] = ("numba", "rust")
 DRAWN = {"NIFTY50 2000-2022": 800, "four NSE stocks": 600, "the same with holes": 200}
 
 
@@ -44,24 +47,26 @@ def drawn(seed: int, count: int) -> tuple[Genome, ...]:
 
 
 @cache
-def compared(name: str) -> Comparison:
+def compared(name: str, engine: Engine) -> Comparison:
     seed = list(DRAWN).index(name)
-    return compare(drawn(seed, DRAWN[name]), bars_of(name))
+    return compare(drawn(seed, DRAWN[name]), bars_of(name), engine=engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", DRAWN, ids=DRAWN.keys())
-def test_every_trade_and_figure_equals_vectorbts(name: str) -> None:
-    found = compared(name)
-    assert found.differing == 0
+def test_every_trade_and_figure_equals_vectorbts(name: str, engine: Engine) -> None:
+    found = compared(name, engine)
+    assert (found.differing, found.differing_genomes) == (0, 0)
     assert found.trades >= found.genomes > 0
     assert found.max_relative_difference < 1e-8
     assert found.genomes + sum(found.excluded.values()) == DRAWN[name]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_at_least_a_thousand_genomes_with_a_trade_were_compared(
-    capsys: pytest.CaptureFixture[str],
+    engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = [compared(name) for name in DRAWN]
+    results = [compared(name, engine) for name in DRAWN]
     excluded = sum((Counter(dict(one.excluded)) for one in results), Counter[str]())
     left_out = sum((Counter(dict(one.left_out)) for one in results), Counter[str]())
     genomes, trades = sum(one.genomes for one in results), sum(one.trades for one in results)
@@ -69,7 +74,8 @@ def test_at_least_a_thousand_genomes_with_a_trade_were_compared(
     with capsys.disabled():
         share = genomes / sum(DRAWN.values())
         report = [
-            f"vectorbt equality: {genomes} of {sum(DRAWN.values())} genomes compared ({share:.0%})",
+            f"vectorbt {engine} equality: {genomes} of {sum(DRAWN.values())} genomes compared"
+            f" ({share:.0%})",
             f"{same} of {trades} trades equal ({same / trades:.2%})",
             f"excluded {dict(excluded)}",
             f"parts left out {dict(left_out)}",
@@ -124,6 +130,47 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opinion, "_delayed", too_late)
     found = compare(drawn(0, 20), real_bars.stocks())
     assert found.differing > 0.5 * found.trades > 0
+
+
+FUNCTIONS_OF = {
+    "numba": (
+        ("vectorbt.portfolio.nb", "simulate_from_signals_nb"),
+        ("vectorbt.portfolio.nb", "get_exit_trades_nb"),
+        ("vectorbt.returns.nb", "sharpe_ratio_nb"),
+        ("vectorbt.returns.nb", "max_drawdown_nb"),
+    ),
+    "rust": (
+        ("vectorbt_rust.portfolio", "simulate_from_signals_rs"),
+        ("vectorbt_rust.portfolio", "get_exit_trades_rs"),
+        ("vectorbt_rust.returns", "sharpe_ratio_rs"),
+        ("vectorbt_rust.returns", "max_drawdown_rs"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("engine", "idle"), [("numba", "rust"), ("rust", "numba")])
+def test_one_engine_does_everything(
+    engine: Engine, idle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vectorbt's metrics follow its global setting, not the portfolio's engine."""
+
+    class Used(Exception):
+        pass
+
+    class Poisoned:
+        def __call__(self, *_: object, **__: object) -> None:
+            raise Used
+
+        def enable_caching(self) -> None:
+            pass
+
+    genomes = drawn(0, 4)
+    assert compare(genomes, real_bars.stocks(), engine=engine).trades > 0
+    for module, name in FUNCTIONS_OF[idle]:
+        monkeypatch.setattr(f"{module}.{name}", Poisoned())
+    assert compare(genomes, real_bars.stocks(), engine=engine).trades > 0
+    with pytest.raises(Used):
+        compare(genomes, real_bars.stocks(), engine=cast(Engine, idle))
 
 
 EXPRESSIBLE = {

@@ -16,7 +16,7 @@ from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
 COMMANDS = [
-    *("backtest", "compile", "demo", "evolve", "ingest", "judge", "kill", "limits"),
+    *("backtest", "bench", "compile", "demo", "evolve", "ingest", "judge", "kill", "limits"),
     *("report", "resume", "signals", "sql", "status", "up"),
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,6 +9,7 @@ import pytest
 
 from kasauti.genome import load_genome
 from kasauti.home import Home
+from kasauti.show import PARTS
 from kasauti.validation.records import RecordBook
 from tests.cli.conftest import GENES, Run, written
 from tests.shared_data import NSE_INDEX, NSE_INTRADAY, NSE_STOCKS
@@ -185,7 +186,7 @@ SMALL = ("--seed", 7, "--evaluations", 120, "--population", 40)
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
     history = [{k: v for k, v in step.items() if k != "seconds"} for step in result["history"]]
-    return {**result, "seconds": None, "history": history}
+    return {**result, "seconds": None, "seconds_by_part": None, "history": history}
 
 
 def test_the_same_seed_finds_the_same_whatever_the_workers(
@@ -213,6 +214,10 @@ def test_what_evolve_saves_judge_and_backtest_read(run: Run, tmp_path: Path) -> 
     assert {load_genome(file).hash for file in folder.iterdir()} == front
     shown = run("evolve", "--bars", NSE_STOCKS, *SMALL).out
     assert "120 strategies tried" in shown
+    assert all(part in shown for part in PARTS.values())
+    parts = told.json["seconds_by_part"]
+    assert parts.keys() == PARTS.keys()
+    assert sum(parts.values()) == pytest.approx(told.json["seconds"])
     assert "kasauti judge" in shown
 
 

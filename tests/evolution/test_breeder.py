@@ -1,77 +1,81 @@
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from kasauti.evolution import breeder
-from kasauti.evolution.breeder import TRIES, Breeder, fitter, vocabulary_of
-from kasauti.genome import Genome, Side
-from kasauti.genome.breeding import Vocabulary, random_genome
+from kasauti.evolution.breeder import TRIES, Breeder, Children, vocabulary_of
+from kasauti.evolution.cohort import Cohort, names
+from kasauti.evolution.fitness import FIGURES
+from kasauti.evolution.selection import Living
+from kasauti.genome import Side
+from kasauti.genome.breeding import Vocabulary, random_population
+from kasauti.genome.codes import Population
 from kasauti.market.bars import Bars
 from tests.evolution.small import bars
-from tests.evolution.test_selection import one
 
 
 def make(seed: int = 1, tried: set[str] | None = None, immigrants: float = 0.1) -> Breeder:
-    return Breeder(random.Random(seed), Vocabulary(), immigrants, 0.5, tried or set())
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return Breeder(rng, Vocabulary(), immigrants, 0.5, tried or set())
+
+
+def grown(children: Children) -> Living:
+    """Return the children as parents of the next generation, all alike in fitness."""
+    count = len(children)
+    none = np.zeros((count, len(FIGURES)))
+    cohort = Cohort(
+        children.population, names(children.hashes), np.zeros(count, np.int64), none, none[:, :3]
+    )
+    return Living(cohort, np.zeros(count, np.int64), np.zeros(count), np.zeros(0, np.int64))
 
 
 def test_children_are_new_and_know_their_parents() -> None:
     nursery = make()
-    parents = nursery.breed((), 30, 0)
-    assert {parent.operator for parent in parents} == {"random"}
-    for parent in parents:
-        parent.fitness.values = (0.0, 0.0, 0.0)
-        parent.fitness.crowding_dist = 0.0
-    children = nursery.breed(parents, 101, 1)
-    assert len({one.hash for one in (*parents, *children)}) == 131
-    assert nursery.tried == {one.hash for one in (*parents, *children)}
-    names = {parent.hash for parent in parents}
-    expected = {"random": {0}, "mutation": {1}, "crossover": {2}}
-    for child in children:
-        assert child.hash == child.genome.hash
-        assert child.generation == 1
-        assert len(child.parents) in expected[child.operator]
-        assert set(child.parents) <= names
-    assert {child.operator for child in children} == set(expected)
+    parents = nursery.breed(Living.nobody(), 30)
+    assert set(parents.operators) == {"random"}
+    children = nursery.breed(grown(parents), 301)
+    assert len(children) == len(children.population) == 301
+    assert len({*parents.hashes, *children.hashes}) == 331
+    assert nursery.tried >= {*parents.hashes, *children.hashes}
+    expected = {"random": 0, "mutation": 1, "crossover": 2}
+    for i, name in enumerate(children.hashes):
+        assert name == children.population[i].hash
+        assert len(children.parents[i]) == expected[children.operators[i]]
+        assert set(children.parents[i]) <= set(parents.hashes)
+    assert set(children.operators) == set(expected)
 
 
 def test_the_dead_are_not_bred_again() -> None:
-    first = make().breed((), 20, 0)
-    dead = {one.hash for one in first[::2]}
-    again = make(tried=set(dead)).breed((), 20, 0)
+    first = make().breed(Living.nobody(), 20).hashes
+    dead = set(first[::2])
+    again = make(tried=set(dead)).breed(Living.nobody(), 20).hashes
     assert len(again) == 20
-    assert not dead & {one.hash for one in again}
+    assert not dead & set(again)
+    assert set(first[1::2]) <= set(again)
 
 
 def test_the_same_seed_breeds_the_same_whatever_others_draw() -> None:
     random.seed(3)
-    first = make(9).breed((), 10, 0)
+    first = make(9).breed(Living.nobody(), 10)
     random.seed(4)
-    assert [one.hash for one in make(9).breed((), 10, 0)] == [one.hash for one in first]
+    assert make(9).breed(Living.nobody(), 10).hashes == first.hashes
+    assert make(8).breed(Living.nobody(), 10).hashes != first.hashes
 
 
 def test_breeding_ends_when_nothing_new_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    only: list[Genome] = [random_genome(random.Random(i)) for i in range(3)]
-    drawn: Iterator[Genome] = iter(only + [only[0]] * 500)
-    monkeypatch.setattr(breeder, "random_genome", lambda rng, vocabulary: next(drawn))
-    assert [one.genome for one in make().breed((), 10, 0)] == only
-    used = 503 - len(list(drawn))
-    assert used == 3 + 2 * TRIES, "the number of tries is bounded"
+    only = random_population(np.random.default_rng(1), 3, Vocabulary())
+    asked: list[int] = []
 
+    def drawn(rng: np.random.Generator, count: int, vocabulary: Vocabulary) -> Population:
+        asked.append(count)
+        return only.take(np.arange(count) % 3)
 
-def test_the_tournament_prefers_who_dominates_then_the_lonelier() -> None:
-    strong, weak = one("s", sharpe=2.0), one("w", sharpe=1.0)
-    for individual, crowding in ((strong, 0.0), (weak, 9.0)):
-        individual.fitness.crowding_dist = crowding
-    rng = random.Random(0)
-    wins = [fitter(rng, [strong, weak]).hash for _ in range(400)]
-    assert 250 < wins.count("s") < 350, "three in four: only weak against weak elects the weak"
-    lonely, crowded = one("l", sharpe=1.0, consistency=2.0), one("c", sharpe=2.0, consistency=1.0)
-    lonely.fitness.crowding_dist, crowded.fitness.crowding_dist = 2.0, 1.0
-    wins = [fitter(rng, [lonely, crowded]).hash for _ in range(400)]
-    assert 250 < wins.count("l") < 350
+    monkeypatch.setattr(breeder, "random_population", drawn)
+    nursery = make()
+    found = nursery.breed(Living.nobody(), 10)
+    assert [genome.hash for genome in found.population] == [genome.hash for genome in only]
+    assert asked == [10, *[7] * 2 * TRIES], "the number of tries is bounded"
 
 
 def with_series(volume: float, **series: float) -> Bars:

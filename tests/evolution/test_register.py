@@ -3,15 +3,25 @@ import random
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kasauti.errors import LedgerError
 from kasauti.evolution.chained import ChainedTables, Table
-from kasauti.evolution.register import DataSet, Death, Origin, Trial, TrialRegister
+from kasauti.evolution.register import (
+    DataSet,
+    Death,
+    DeathBatch,
+    Origin,
+    Trial,
+    TrialBatch,
+    TrialRegister,
+)
 from tests.evolution.small import AT, bars, dataset, trial
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +92,63 @@ def test_everything_of_a_trial_comes_back(register: TrialRegister) -> None:
     assert read.figures == {"sharpe": 1 / 3, "nothing": None, "ratio": None}
     assert vars(read) | {"figures": 0} == vars(written) | {"figures": 0}
     assert register.trials(search="another") == []
+
+
+def test_columns_are_recorded_like_single_trials(tmp_path: Path) -> None:
+    names = _names(5)
+    singles = [
+        replace(trial(name), search="s", generation=2, operator="mutation", parents=(names[0],) * i)
+        for i, name in enumerate(names)
+    ]
+    deaths = [Death(name, "evolution", f"twin: of {names[0]}", "s") for name in names[1:]]
+    batch = TrialBatch(
+        stage="evolution",
+        origin=Origin.EVOLUTION,
+        search="s",
+        generation=2,
+        genomes=names,
+        families=["family"] * 5,
+        genes=[b'{"entry":"close > open"}'] * 5,
+        measures=("sharpe",),
+        figures=np.full((5, 1), 0.5),
+        operators=["mutation"] * 5,
+        parents=[one.parents for one in singles],
+    )
+    died = DeathBatch("evolution", "s", names[1:], [one.cause for one in deaths])
+    one, two = (TrialRegister(tmp_path / name) for name in ("one", "two"))
+    assert one.record(dataset(), singles, deaths, at=AT) == 5
+    assert two.record_batches(dataset(), [batch], [died], at=AT) == 5
+    assert two.record_batches(dataset(), [batch], [died], at=AT) == 0
+    assert one.heads() == two.heads()
+    assert two.trials() == singles
+    assert two.deaths() == deaths
+    assert [two.trials(genome=name) for name in names] == [[single] for single in singles]
+
+
+def test_what_one_register_object_wrote_another_does_not_write_again(tmp_path: Path) -> None:
+    first, second = (TrialRegister(tmp_path / "register.sqlite") for _ in range(2))
+    for start, register in enumerate((first, second, first, second)):
+        trials = [trial(name) for name in _names(30)[5 * start :]]
+        assert register.record(dataset(), trials, at=AT) == (30 if start == 0 else 0)
+    assert first.record(dataset(), [trial("a")], at=AT) == 1
+    assert second.record(dataset(), [trial("a"), trial("b"), trial("b")], at=AT) == 1
+    assert [one.genome for one in first.trials()] == [*_names(30), "a", "b"]
+
+
+def test_what_was_rolled_back_may_be_recorded(register: TrialRegister) -> None:
+    once = replace(trial("h"), figures={"sharpe": 1.0}, parents=("p",) * 256)  # one byte counts
+    with pytest.raises(ValueError, match="256"):
+        register.record(dataset(), [trial("g"), once], at=AT)
+    assert register.trials() == []
+    assert register.record(dataset(), [trial("g")], at=AT) == 1
+
+
+def test_who_was_never_tried(register: TrialRegister) -> None:
+    names = _names(4)
+    register.record(dataset(), map(trial, names[:3]), at=AT)
+    register.record(dataset("d2"), [trial("by hand")], at=AT)
+    assert register.never_tried([*names, "by hand", "smuggled"]) == {names[3], "smuggled"}
+    assert register.trials(genome=names[3]) == []
 
 
 def test_the_dead_are_dead_on_their_own_data(register: TrialRegister) -> None:
@@ -170,6 +237,15 @@ def test_tampering_behind_the_triggers_is_found(
         filled.verify()
 
 
+@pytest.mark.parametrize("column", ["genomes", "families", "genes", "figures", "parents"])
+def test_a_changed_blob_is_found(filled: TrialRegister, column: str) -> None:
+    with sqlite3.connect(filled.path) as connection:
+        connection.execute("DROP TRIGGER trials_no_update")
+        connection.execute(f"UPDATE trials SET {column} = x'00' WHERE position = 2")
+    with pytest.raises(LedgerError, match="row 2 of trials was changed"):
+        filled.verify()
+
+
 def test_losing_the_newest_rows_shows_in_the_heads(filled: TrialRegister) -> None:
     before = filled.heads()
     with sqlite3.connect(filled.path) as connection:
@@ -195,6 +271,20 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with tables.transaction() as connection:
         assert tables.append(connection, table, [("a",), ("a",), ("b",)]) == 2
     assert tables.verify() == 2
+
+
+def test_a_register_of_another_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "register.sqlite"
+    before = Table("trials", ("dataset", "genome", "stage", "genes", "at"), 3)
+    tables = ChainedTables(path, [before])
+    with tables.transaction() as connection:
+        tables.append(connection, before, [("d", "g", "evolution", "{}", "then")])
+    with pytest.raises(LedgerError, match=r"register.sqlite: .* trials .* another version .* keep"):
+        TrialRegister(path)
+    assert ChainedTables(path, [before]).verify() == 1
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        assert [name for (name,) in found] == ["trials"]
 
 
 def test_a_file_that_is_no_register_is_refused_by_name(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ search(Path(sys.argv[1]))
 """
 # The moment, and how many trials the register then holds; a generation is 40 of 150.
 KILLS = [
-    (("kasauti.backtest", "Backtester", "score", "57"), 40),  # in the middle of generation 1
+    (("kasauti.backtest", "Backtester", "scores", "2"), 40),  # in the middle of generation 1
     (("kasauti.evolution.state", "State", "save", "2"), 120),  # generation 2 recorded, not saved
     (("pathlib", "Path", "replace", "1"), 120),  # saved by half: hashes new, state old
     (("kasauti.evolution.state", "State", "save", "2"), 150),  # all recorded, the end not saved
@@ -62,3 +62,5 @@ def test_a_killed_search_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     registers = [TrialRegister(tmp_path / name / "register.sqlite") for name in ("killed", "whole")]
     assert registers[0].heads() == registers[1].heads()
     assert len(resumed.history) == len(undisturbed.history)
+    for name, seconds in resumed.seconds_by_part.items():
+        assert seconds > 0.0, name

@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kasauti.backtest import Account, Backtester, Score
+from kasauti.backtest import Account, Backtester
+from kasauti.backtest.result import Scores
 from kasauti.errors import DataError, UsageError
 from kasauti.evolution.checkpoint import Checkpoint
 from kasauti.evolution.register import DataSet, Death, TrialRegister
 from kasauti.evolution.search import Progress, SearchResult, SearchSettings, evolve, search_id
-from kasauti.genome import Genome, genome_from_genes
+from kasauti.evolution.timing import PARTS, Stopwatch
+from kasauti.genome import genome_from_genes
+from kasauti.genome.codes import Population
 from kasauti.regimes.model import OnlineLabels
 from tests.evolution.small import AT, SETTINGS, backtester
 
@@ -42,7 +46,7 @@ def search(
 def told(result: SearchResult) -> dict[str, Any]:
     """Return the result without the time that it took."""
     answer = result.to_json()
-    del answer["seconds"], answer["history"]
+    del answer["seconds"], answer["seconds_by_part"], answer["history"]
     return answer
 
 
@@ -96,6 +100,27 @@ def test_the_budget_is_met_exactly(tmp_path: Path, evaluations: int) -> None:
     assert result.history == tuple(steps)
     assert all(step.budget == evaluations for step in steps)
     assert result.seconds >= steps[-1].seconds > 0.0
+
+
+def test_the_seconds_are_told_by_part(done: tuple[Path, SearchResult]) -> None:
+    result = done[1]
+    assert tuple(result.seconds_by_part) == PARTS
+    assert all(seconds > 0.0 for seconds in result.seconds_by_part.values())
+    assert sum(result.seconds_by_part.values()) == pytest.approx(result.seconds)
+
+
+def test_the_seconds_go_on_in_another_process() -> None:
+    """A second stopwatch stands for it: the one of the killed search is gone."""
+    spent = {"evaluation": 100.0, "breeding": 20.0, "selection": 3.0, "register": 4.0, "other": 5.0}
+    watch = Stopwatch()
+    watch.resume(spent)
+    with watch.part("selection"):
+        time.sleep(0.01)
+    parts = watch.seconds_by_part
+    assert 132.01 <= watch.seconds < 140.0
+    assert sum(parts.values()) == pytest.approx(watch.seconds, abs=0.01)
+    assert (parts["evaluation"], parts["register"]) == (100.0, 4.0)
+    assert parts["selection"] >= 3.01
 
 
 def test_every_genome_tried_is_on_the_front_or_died_of_something(
@@ -196,8 +221,8 @@ def test_if_nothing_is_feasible_the_front_is_empty(tmp_path: Path) -> None:
 class Deaf(Backtester):
     """Refuses to score, for searches that must not need it."""
 
-    def score_all(self, genomes: Sequence[Genome], executor: Executor | None = None) -> list[Score]:
-        raise AssertionError(f"{len(genomes)} genomes were evaluated again")
+    def scores(self, population: Population, executor: Executor | None = None) -> Scores:
+        raise AssertionError(f"{len(population)} genomes were evaluated again")
 
 
 def test_a_finished_search_is_answered_without_evaluating(
@@ -296,10 +321,16 @@ def test_one_search_runs_once_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "content"),
-    [("state.json", "{"), ("state.json", "[]"), ("state.json", "{}"), ("tried.txt", "")],
+    [
+        ("state.bin", b""),
+        ("state.bin", b"{" * 99),
+        ("state.bin", None),
+        ("tried.bin", b""),
+        ("tried.bin", None),
+    ],
 )
 def test_a_damaged_checkpoint_is_refused_with_a_remedy(
-    tmp_path: Path, file: str, content: str
+    tmp_path: Path, file: str, content: bytes | None
 ) -> None:
     class Killed(Exception):
         pass
@@ -310,7 +341,9 @@ def test_a_damaged_checkpoint_is_refused_with_a_remedy(
     with pytest.raises(Killed):
         search(tmp_path, progress=kill)
     (damaged,) = tmp_path.glob(f"searches/*/{file}")
-    damaged.write_text(content)
+    whole = damaged.read_bytes()
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    damaged.write_bytes(flipped if content is None else content)
     with pytest.raises(DataError, match="delete this folder and the search starts again"):
         search(tmp_path)
 
@@ -318,6 +351,7 @@ def test_a_damaged_checkpoint_is_refused_with_a_remedy(
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"seed": -1},
         {"evaluations": 0},
         {"population": 0},
         {"min_trades": 0},

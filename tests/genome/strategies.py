@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 
 from kasauti.genome import Binary, Call, Distance, DistanceKind, Expression, Genome, Side, Unary
+from kasauti.genome.forms import FORMS, Form
 from kasauti.genome.language import FUNCTIONS, SERIES, Unit
 from kasauti.genome.model import Number, Series
-from kasauti.genome.primitives import FORMS, Form
 from kasauti.regimes.model import REGIMES
 
 _FORMS_OF = {unit: [form for form in FORMS if form.result is unit] for unit in Unit}

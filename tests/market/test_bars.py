@@ -1,16 +1,17 @@
 """The panel: immutable, checked when made, versioned by what it holds."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 from kasauti.errors import DataError
-from kasauti.market.bars import Bars
+from kasauti.market.bars import FIELDS, PRICE_FIELDS, Bars
 from kasauti.market.panel import long_frame
 
 DAYS = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[D]")
-CLOSE = np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 6.0]])
+CLOSE = np.array([[1.0, 2.0, 3.0], [np.nan, 5.0, 6.0]])
 
 
 def bars(**changes: Any) -> Bars:
@@ -44,13 +45,65 @@ def test_nothing_in_a_panel_can_be_changed() -> None:
         ({"times": DAYS[::-1]}, "not strictly increasing"),
         ({"times": DAYS[[0, 0, 1]]}, "not strictly increasing"),
         ({"times": DAYS.astype("datetime64[ns]")}, "use datetime64"),
-        ({"close": CLOSE.T}, "close has shape"),
+        ({"times": DAYS[None]}, "2 dimensions"),
+        ({"times": [1, 2, 3]}, "have type int64"),
+        ({"times": DAYS.astype("datetime64[s]").astype(str)}, "have type <U"),
+        ({"symbols": "AB"}, "symbols are 'AB': give a tuple"),
+        ({"symbols": ("A", 7)}, "give a tuple of names"),
+        ({"close": CLOSE.T}, r"close has shape \(3, 2\), expected \(2, 3\)"),
+        ({"close": CLOSE[:1]}, r"close has shape \(1, 3\)"),
+        ({"low": CLOSE[0]}, r"low has shape \(3,\)"),
+        ({"high": [[1.0, 2.0, 3.0], [1.0]]}, "high is ragged"),
+        ({"open": CLOSE.astype(str)}, "open has type <U"),
+        ({"open": CLOSE.astype(object)}, "open has type object"),
+        ({"open": CLOSE + 1j}, "open has type complex128"),
+        ({"volume": CLOSE > 2.0}, "volume has type bool"),
         ({"series": {"index": CLOSE[0, :2]}}, "series index has shape"),
+        ({"series": {"vix": ["1", "2", "3"]}}, "series vix has type <U1"),
     ],
 )
 def test_a_panel_that_contradicts_itself_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         bars(**changes)
+
+
+def test_a_bar_without_a_time_is_refused() -> None:
+    unknown = np.array(["2024-01-01", "NaT", "2024-01-03"], dtype="datetime64[D]")
+    with pytest.raises(DataError, match="bar time 1 is NaT"):
+        bars(times=unknown)
+    with pytest.raises(DataError, match="bar time 0 is NaT"):
+        bars(symbols=("A",), times=unknown[1:2])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in FIELDS for value in (np.inf, -np.inf, -1.0)),
+        *((field, 0.0) for field in PRICE_FIELDS),
+    ],
+)
+def test_a_value_that_cannot_be_traded_is_refused_with_its_place(field: str, value: float) -> None:
+    wrong = CLOSE.copy()
+    wrong[1, 2] = value
+    place = re.escape(f"{field} of B on 2024-01-03 (position 2) is {value}")
+    with pytest.raises(DataError, match=place):
+        bars(**{field: wrong})
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["index", "vix"])
+def test_an_infinite_market_series_is_refused(name: str, value: float) -> None:
+    with pytest.raises(DataError, match=f"series {name} of the market on 2024-01-01"):
+        bars(series={name: np.array([value, 1.0, np.nan])})
+
+
+def test_a_bar_without_volume_is_a_bar() -> None:
+    assert bars(volume=CLOSE * 0.0).volume[0, 0] == 0.0
+
+
+def test_whole_numbers_are_numbers() -> None:
+    panel = bars(close=np.array([[1, 2, 3], [4, 5, 6]]))
+    assert panel.close.dtype == np.float64
 
 
 @pytest.mark.parametrize(
@@ -75,8 +128,9 @@ def test_the_version_tells_every_difference(changes: dict[str, Any]) -> None:
 def test_equal_numbers_have_equal_versions() -> None:
     other = CLOSE.copy()
     other[1, 0], other[1, 1] = -np.nan, -0.0
-    assert other.tobytes() != CLOSE.tobytes()
-    assert bars(close=other).data_version == bars().data_version
+    zero = np.where(other == 0.0, 0.0, CLOSE)
+    assert other.tobytes() != zero.tobytes()
+    assert bars(volume=other).data_version == bars(volume=zero).data_version
 
 
 def test_a_part_of_a_panel() -> None:
@@ -102,7 +156,7 @@ def test_bars_a_session() -> None:
 def test_the_long_frame_lists_every_bar_once() -> None:
     frame = long_frame(bars())
     assert frame["symbol"].tolist() == ["A", "A", "A", "B", "B"]
-    assert frame["close"].tolist() == [1.0, 2.0, 3.0, 0.0, 6.0]
+    assert frame["close"].tolist() == [1.0, 2.0, 3.0, 5.0, 6.0]
     assert [str(time.date()) for time in frame["time"]] == [
         *("2024-01-01", "2024-01-02", "2024-01-03"),
         *("2024-01-02", "2024-01-03"),

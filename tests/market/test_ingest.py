@@ -26,7 +26,7 @@ def panel(symbols: str, first: int, closes: list[list[float]], index: str | None
         days,
         open_,
         close + 1,
-        close - 1,
+        close / 2,
         close,
         close * 100,
         series=series,

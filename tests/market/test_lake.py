@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from kasauti.errors import DataError
-from kasauti.market.bars import FIELDS, Bars
+from kasauti.market.bars import FIELDS, PRICE_FIELDS, Bars
 from kasauti.market.lake import Lake
 from kasauti.market.sources import load_folder, load_sample
 from tests.shared_data import NSE_INDEX, NSE_INTRADAY
 
 VALUES = st.floats(width=64, allow_infinity=False) | st.sampled_from([-np.nan, -0.0, np.nan])
+PRICES = st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.just(-np.nan)
+VOLUMES = st.floats(min_value=0, allow_infinity=False) | st.sampled_from([-np.nan, -0.0])
 
 
 @st.composite
@@ -34,7 +36,8 @@ def panels(draw: st.DrawFn) -> Bars:
     symbols = draw(
         st.lists(st.text(max_size=4), min_size=count, max_size=count, unique=True).map(tuple)
     )
-    arrays = [draw(nps.arrays(np.float64, (count, length), elements=VALUES)) for _ in FIELDS]
+    elements = [*(PRICES for _ in PRICE_FIELDS), VOLUMES]
+    arrays = [draw(nps.arrays(np.float64, (count, length), elements=one)) for one in elements]
     series = {
         name: draw(nps.arrays(np.float64, (length,), elements=VALUES))
         for name in draw(st.sets(st.sampled_from(["index", "vix"])))

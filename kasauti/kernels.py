@@ -1,7 +1,6 @@
 """Compiles every kernel once, so that no later command waits for numba; nothing is backtested."""
 
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -9,23 +8,22 @@ import numpy as np
 from kasauti.backtest.account import Dialect
 from kasauti.backtest.engine import Backtester
 from kasauti.backtest.second_opinion import compare
+from kasauti.evolution.ranking import first_dominators
 from kasauti.features.indicators import compile_kernels as compile_features
+from kasauti.features.rolling import compile_kernels as compile_rolling
 from kasauti.genome.files import genome_from_genes
 from kasauti.genome.model import Genome
+from kasauti.genome.warming import compile_kernels as compile_breeding
+from kasauti.kernel_cache import drop_stale_kernels
 from kasauti.market import charges
 from kasauti.market.bars import Bars
 from kasauti.market.sources import load_sample
-
-PACKAGE = Path(__file__).resolve().parent.parent
-AREAS = ("market", "features", "backtest")
-"""Packages that hold kernels."""
 
 
 def compile_kernels() -> dict[str, float]:
     """Compile what is not yet in numba's disk cache, vectorbt's simulator included.
 
-    Kernels older than the newest source of their packages are compiled anew: numba looks only at
-    the file of a kernel, not at the kernels of other files that it has built in.
+    Kernels of earlier sources are deleted, see `kasauti.kernel_cache`.
 
     Returns
     -------
@@ -36,7 +34,10 @@ def compile_kernels() -> dict[str, float]:
     bars, genomes = _bars(), _genomes()
     parts: dict[str, Callable[[], object]] = {
         "features": compile_features,
+        "rolling features": compile_rolling,
         "charges": _charges,
+        "breeding": compile_breeding,
+        "selection": lambda: first_dominators(np.zeros((1, 3)), np.zeros((1, 3))),
         "backtest": lambda: _backtest(bars, genomes),
         "vectorbt": lambda: compare(genomes, bars),
         "vectorbt, as a verdict calls it": lambda: _second_opinion(genomes),
@@ -47,27 +48,6 @@ def compile_kernels() -> dict[str, float]:
         compile_part()
         seconds[name] = perf_counter() - before
     return seconds
-
-
-def drop_stale_kernels() -> int:
-    """Delete this project's cached kernels that are older than any source they may rest on.
-
-    Returns
-    -------
-    int
-        Number of files deleted.
-    """
-    folders = [PACKAGE / area for area in AREAS]
-    newest = max(source.stat().st_mtime for folder in folders for source in folder.glob("*.py"))
-    stale = [
-        cached
-        for folder in folders
-        for cached in (folder / "__pycache__").glob("*.nb[ic]")
-        if cached.stat().st_mtime < newest
-    ]
-    for cached in stale:
-        cached.unlink(missing_ok=True)
-    return len(stale)
 
 
 def _charges() -> None:

@@ -1,0 +1,1 @@
+"""The benchmark `kasauti bench`: the population engine against the usual tools, in one run."""

@@ -1,0 +1,92 @@
+"""The command ``kasauti bench``; what it measures stands in `run`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from kasauti.options import emit, json_option
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A small population, for a first look in a minute.")
+@click.option(
+    "--strategies",
+    type=click.IntRange(min=100),
+    help="Strategies in the population; 20,000 without it, 1,000 with --quick.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Of the population, the synthetic series and the search.",
+)
+@click.option(
+    "--render",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Measure nothing: print the tables of a result of --json as Markdown.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --render: draw the growth as a PNG too.",
+)
+@json_option
+def bench(
+    quick: bool,
+    strategies: int | None,
+    seed: int,
+    render: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure the engine against DEAP, numpy and vectorbt on this machine.
+
+    The same strategies with the same trades go through Kasauti's engine and through DEAP, numpy and
+    vectorbt with both of its engines, on real daily bars and on a synthetic intraday series, and
+    every trade is compared. Takes about ten minutes; let nothing else run meanwhile.
+    """
+    if plot is not None and render is None:
+        raise click.UsageError("--plot draws a result: name it with --render")
+    if render is not None:
+        if as_json:
+            raise click.UsageError("--render prints Markdown: leave out --json")
+        _render(render, plot)
+        return
+    from kasauti.bench.run import QUICK, Plan, run_bench
+    from kasauti.operations.progress import Progress
+
+    plan = QUICK if quick else Plan()
+    if strategies is not None:
+        compared = min(plan.compared, strategies)
+        plan = replace(plan, strategies=strategies, compared=compared)
+    with Progress() as progress:
+        found = run_bench(plan, seed, progress, quick=quick).to_json()
+    emit(found, as_json, lambda: _show(found))
+
+
+def _render(file: Path, plot: Path | None) -> None:
+    from kasauti.bench.report import read_report
+    from kasauti.bench.tables import to_markdown
+
+    report = read_report(file)
+    if plot is not None:
+        from kasauti.bench.plot import save_growth
+
+        save_growth(report, plot)
+    click.echo(to_markdown(report), nl=False)
+
+
+def _show(report: dict[str, object]) -> None:
+    from kasauti.bench.tables import machine_of, sentence_of, tables_of
+    from kasauti.show import say, table
+
+    for one in tables_of(report):
+        table(one.title, one.columns, one.rows)
+    say(sentence_of(report))
+    say(machine_of(report))
+    for note in report["notes"] if isinstance(report["notes"], list) else ():
+        say(f"· {note}")

@@ -1,0 +1,190 @@
+"""The benchmark's JSON as tables, for a terminal and for Markdown; nothing is measured here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MISSING = "not installed"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; a column named ``>…`` holds numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return the tables of what ``kasauti bench --json`` printed."""
+    chains = (report["population"], report["intraday"])
+    return (
+        *map(_chain, chains),
+        _expressions(report),
+        _growth(report, "strategies"),
+        _growth(report, "bars"),
+        _memory(report),
+        _search(report["search"]),
+        _floor(report),
+    )
+
+
+def sentence_of(report: Mapping[str, Any]) -> str:
+    """Return the one figure that a user cares about, in a sentence."""
+    population = report["population"]
+    machine = report["machine"]
+    rust = population["ratio_rust"]
+    rivals = [f"{_times(population['ratio_numba'])} vectorbt with numba"]
+    if rust is not None:
+        rivals.insert(0, f"{_times(rust)} vectorbt with its rust engine")
+    return (
+        f"{_count(population['kasauti_per_s'])} strategies a second over "
+        f"{_count(population['bars'])} daily bars on {machine['cores']} cores: "
+        f"{' and '.join(rivals)}, {_count(population['compared_trades'])} trades compared and "
+        f"{_count(population['differing_genomes'])} strategies that differ."
+    )
+
+
+def machine_of(report: Mapping[str, Any]) -> str:
+    """Return what it was measured on, in a line."""
+    machine = report["machine"]
+    packages = ", ".join(f"{name} {one}" for name, one in machine["packages"].items() if one)
+    quick = "; a quick look, not a measurement" if report["quick"] else ""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}, {packages}; seed {report['seed']}, "
+        f"{report['seconds']:.0f} s{quick}"
+    )
+
+
+def to_markdown(report: Mapping[str, Any]) -> str:
+    """Return everything as Markdown, the same for the same JSON."""
+    parts = [sentence_of(report), f"*{machine_of(report)}.*"]
+    parts += [f"**{one.title}**\n\n{_markdown(one)}" for one in tables_of(report)]
+    return "\n\n".join((*parts, *report["notes"])) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    heads = [name.removeprefix(">") or " " for name in table.columns]
+    rules = ["---:" if name.startswith(">") else "---" for name in table.columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, rules, *table.rows))
+
+
+def _chain(found: Mapping[str, Any]) -> Table:
+    micro = found["microseconds"]
+
+    def rivals() -> Iterator[tuple[str, ...]]:
+        yield _row("Kasauti, two threads", found["kasauti_per_s"], micro["engine"], 1.0)
+        speed = found["kasauti_one_worker_per_s"]
+        yield _row("Kasauti, one thread", speed, micro["one"], found["kasauti_per_s"] / speed)
+        for engine in ("rust", "numba"):
+            for key, words in (("", "its own metrics"), ("_numpy", "metrics by numpy")):
+                name = f"DEAP + numpy + vectorbt {engine}, {words}"
+                speed = found[f"vectorbt_{engine}{key}_per_s"]
+                if speed is None:
+                    yield (name, MISSING, "", "")
+                else:
+                    ratio = found[f"ratio_{engine}{key}"]
+                    yield _row(name, speed, micro[f"{engine}{key}"], ratio)
+
+    title = (
+        f"{_count(found['strategies'])} strategies on {_count(found['bars'])} bars of "
+        f"{found['market']}: {found['mean_nodes']:.1f} nodes, {found['mean_trades']:.0f} trades "
+        f"and {found['exposure']:.0%} of the bars in the market on average; the rivals run "
+        f"{_count(found['compared'])} of them; {_count(found['differing_genomes'])} strategies "
+        f"differ, largest relative difference of a figure {found['max_relative_difference']:.0e}"
+    )
+    return Table(title, ("whole chain", ">strategies/s", ">µs a strategy", ">ratio"), [*rivals()])
+
+
+def _row(name: str, per_s: float, micro: float, ratio: float) -> tuple[str, ...]:
+    return (name, _count(per_s), f"{micro:,.1f}", f"{ratio:,.1f}")
+
+
+def _expressions(report: Mapping[str, Any]) -> Table:
+    found = report["expressions"]
+    rows = [
+        ("Kasauti", _billions(found["kasauti_node_evals_per_s"]), "1.0"),
+        (
+            "DEAP compile + numpy",
+            _billions(found["deap_numpy_node_evals_per_s"]),
+            f"{found['ratio']:,.1f}",
+        ),
+    ]
+    return Table("Expressions alone", ("", ">billion node evaluations/s", ">ratio"), rows)
+
+
+def _growth(report: Mapping[str, Any], over: str) -> Table:
+    rows = [
+        (
+            _count(one["strategies"]),
+            _count(one["bars"]),
+            f"{one['seconds']:.3f}",
+            _count(one["strategies_per_s"]),
+            f"{one['bars_per_s'] / 1e6:,.0f}",
+            "" if one["ratio_to_linear"] is None else f"{one['ratio_to_linear']:.2f}",
+        )
+        for one in report["growth"]
+        if one["over"] == over
+    ]
+    columns = (">strategies", ">bars", ">seconds", ">strategies/s", ">million bars/s", ">to linear")
+    return Table(f"Growth with {over}", columns, rows)
+
+
+def _memory(report: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            _count(one["strategies"]),
+            f"{one['imports_mb']:.0f}",
+            f"{one['population_mb']:.0f}",
+            f"{one['scored_mb']:.0f}",
+        )
+        for one in report["memory"]
+    ]
+    columns = (">strategies", ">imports, MB", ">and bars and population", ">peak with scoring")
+    return Table("Peak memory of a process, on the daily bars", columns, rows)
+
+
+def _search(found: Mapping[str, Any]) -> Table:
+    parts = ("evaluation", "breeding", "selection", "register", "other")
+    rows = [
+        (
+            name,
+            f"{found[f'{name}_s']:.3f}",
+            f"{1e3 * found[f'{name}_s'] / found['generations']:.1f}",
+        )
+        for name in parts
+    ]
+    bookkeeping = found["bookkeeping_a_generation_s"]
+    rows.append(("all but evaluation", "", f"{1e3 * bookkeeping:.1f}"))
+    title = f"A search of {found['generations']} generations of {_count(found['generation'])}"
+    return Table(title, ("", ">seconds", ">ms a generation"), rows)
+
+
+def _floor(report: Mapping[str, Any]) -> Table:
+    chains = {"daily": report["population"], "intraday": report["intraday"]}
+    rows = [
+        (
+            name,
+            _count(one["bars"]),
+            f"{one['signals_given_us']:,.1f}",
+            f"{one['signals_computed_us']:,.1f}",
+            f"{chains[name]['microseconds']['one']:,.1f}",
+        )
+        for name, one in report["floor"].items()
+    ]
+    columns = ("", ">bars", ">signals given", ">signals computed", ">engine, mean strategy")
+    return Table("One simple strategy by hand in numba, one thread, µs", columns, rows)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:,.1f} times"
+
+
+def _billions(value: float) -> str:
+    return f"{value / 1e9:,.2f}"

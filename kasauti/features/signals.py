@@ -1,0 +1,296 @@
+"""Where the rules of a population are true: the graph, its rows and what is remembered of them.
+
+Rows of nodes that live on from call to call are not evaluated again. They are kept within a budget
+of memory; the longest unused are forgotten first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition, Lock
+
+import numpy as np
+
+from kasauti.errors import DataError
+from kasauti.features.bits import Words, pack, words_for
+from kasauti.features.blocks import pool_size, run_schedule
+from kasauti.features.graph import CANDLE, COMPARISON, JUNCTION, KIND, SERIES_KIND, Graph
+from kasauti.features.patterns import PATTERNS, pattern
+from kasauti.features.rows import Rows
+from kasauti.features.schedule import INSTRUCTION, Instructions, collect, emit
+from kasauti.genome.codes import CODE_OF, SYMBOLS, Codes, Places, Population
+from kasauti.genome.language import SERIES
+from kasauti.genome.tree import MAX_NODES
+from kasauti.market.bars import FIELDS, Bars
+
+BUDGET = 256 * 2**20
+"""Bytes of rows kept: three quarters packed truths, one quarter values."""
+
+MOST_NODES = 2**21
+"""Nodes after which the graph starts anew: 100 MB of bookkeeping."""
+
+
+class RowsInUse(Exception):  # no error: the caller splits the population
+    """There are not enough rows for a population at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class PackedRules:
+    """Where rules are true.
+
+    Attributes
+    ----------
+    packed : ndarray of shape (rows, S, words), uint64
+    which : ndarray of shape (N, 2), int64
+        Row of each genome's entry and exit rule.
+    """
+
+    packed: Words
+    which: Places
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One call's work: what to run, and what it leaves behind."""
+
+    number: int
+    roots: Places
+    program: Instructions
+    junctions: Instructions
+    slots: int
+    state: int
+    nodes: Places
+    in_packed: Places
+    rows: Places
+    packed_rows: Places
+    value_rows: Places
+    used_packed: Places
+    used_values: Places
+
+
+class Signals:
+    """Evaluates the rules of whole populations over one panel. Safe to share between threads.
+
+    Parameters
+    ----------
+    bars : Bars
+    budget : int, default `BUDGET`
+        Bytes of rows kept from call to call.
+    """
+
+    def __init__(self, bars: Bars, budget: int = BUDGET) -> None:
+        self.bars = bars
+        self._names = (*FIELDS, *sorted(bars.series))
+        symbols, length = bars.shape
+        words = words_for(length)
+        values = max(16, budget // 4 // (symbols * length * 8))
+        packed = max(8 * MAX_NODES, budget * 3 // 4 // (symbols * words * 8))
+        self._values = np.empty((len(self._names) + values, symbols, length))
+        for row, name in enumerate(self._names):
+            self._values[row] = getattr(bars, name) if name in FIELDS else bars.series[name]
+        self._packed = np.empty((packed, symbols, words), dtype=np.uint64)
+        self._missing = [CODE_OF[name] for name in SERIES if name not in self._names]
+        self._lock = Lock()
+        self._left = Condition(self._lock)
+        self._calls = 0
+        self._active = 0
+        self._start_anew()
+
+    @property
+    def capacity(self) -> int:
+        """Packed rows that can be kept at a time."""
+        return len(self._packed)
+
+    def _start_anew(self) -> None:
+        self._graph = Graph()
+        self._row_of: Codes = np.full(len(self._graph.nodes), -1, dtype=np.int32)
+        self._seen: Places = np.zeros(len(self._graph.nodes), dtype=np.int64)
+        self._place: Codes = np.zeros(len(self._graph.nodes), dtype=np.int32)
+        self._known = 0
+        self._value_rows = Rows(len(self._names), len(self._values))
+        self._packed_rows = Rows(len(PATTERNS), len(self._packed))
+
+    @contextmanager
+    def rules(self, population: Population) -> Iterator[PackedRules]:
+        """Evaluate the rules of `population`; the rows are the caller's until the block ends.
+
+        Raises
+        ------
+        RowsInUse
+            The population needs more rows at once than there are: take it in parts.
+        DataError
+            For a market series that the bars do not have.
+        """
+        plan = self._plan_in_turn(population)
+        done = False
+        try:
+            # allocated by numpy: it asks for huge pages, which numba's own allocation does not
+            pool, state = np.empty(pool_size(plan.slots)), np.empty(plan.state)
+            for symbol in range(self.bars.shape[0]):
+                run_schedule(
+                    plan.program,
+                    plan.junctions,
+                    len(self._names),
+                    self._values,
+                    symbol,
+                    self._packed,
+                    plan.slots,
+                    pool,
+                    state,
+                )
+            done = True
+            yield PackedRules(self._packed, plan.roots.reshape(-1, 2))
+        finally:
+            with self._lock:
+                self._publish(plan, done)
+
+    def _plan_in_turn(self, population: Population) -> _Plan:
+        """Plan a call. A single genome, which cannot be split, waits for the others' rows."""
+        with self._lock:
+            while True:
+                try:
+                    return self._plan(population)
+                except RowsInUse:
+                    if len(population) > 1 or not self._active:
+                        raise
+                    self._left.wait()
+
+    def _plan(self, population: Population) -> _Plan:
+        self._refuse_missing(population.codes)
+        if self._graph.count > MOST_NODES and not self._active:
+            self._start_anew()
+        roots = self._graph.add(population)
+        self._learn()
+        self._calls += 1
+        now = self._calls
+        nodes = self._graph.nodes
+        limit = 3 * len(population.codes) + 1
+        order, first_tile, last_tile, height, used = (
+            np.empty(limit, dtype=np.int32) for _ in range(5)
+        )
+        reads = np.empty((limit, 2), dtype=np.int32)
+        count, packed, common, found = collect(
+            nodes,
+            roots,
+            self._row_of,
+            self._seen,
+            self._place,
+            now,
+            order,
+            first_tile,
+            last_tile,
+            height,
+            reads,
+            used,
+        )
+        order, used = order[:count], used[:found]
+        is_packed = _is_packed(nodes["code"][used])
+        used_packed = self._row_of[used[is_packed]].astype(np.int64)
+        used_values = self._row_of[used[~is_packed]].astype(np.int64)
+        self._packed_rows.use(used_packed, now)
+        self._value_rows.use(used_values, now)
+        packed_rows = self._packed_rows.take(packed, self._row_of)
+        if len(packed_rows) < packed:
+            self._packed_rows.release(packed_rows)
+            self._packed_rows.leave(used_packed)
+            self._value_rows.leave(used_values)
+            raise RowsInUse
+        value_rows = self._value_rows.take(common, self._row_of)
+        program = np.zeros(count, dtype=INSTRUCTION)
+        junctions = np.zeros(packed, dtype=INSTRUCTION)
+        where, at = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64)
+        kept = np.empty(count, dtype=np.int64)
+        written, joined, slots, state = emit(
+            nodes,
+            order,
+            first_tile[:count],
+            last_tile[:count],
+            height[:count],
+            reads[:count],
+            self._row_of,
+            packed_rows,
+            value_rows,
+            len(self._names),
+            program,
+            junctions,
+            where,
+            at,
+            kept,
+        )
+        is_kept = kept >= 0
+        place = self._place[roots]
+        rows_of_roots = self._row_of[roots].astype(np.int64)
+        rows_of_roots[place >= 0] = at[place[place >= 0]]
+        self._active += 1
+        return _Plan(
+            now,
+            rows_of_roots,
+            program[:written],
+            junctions[:joined],
+            slots,
+            state,
+            order[is_kept].astype(np.int64),
+            _is_packed(nodes["code"][order[is_kept]]),
+            kept[is_kept],
+            packed_rows,
+            value_rows,
+            used_packed,
+            used_values,
+        )
+
+    def _publish(self, plan: _Plan, done: bool) -> None:
+        """Let later calls use what this one evaluated, if it did so to the end.
+
+        Rows whose nodes another call has evaluated meanwhile are freed.
+        """
+        self._active -= 1
+        self._left.notify_all()
+        new = (self._row_of[plan.nodes] < 0) & done
+        for rows, chosen, taken, used in (
+            (self._packed_rows, plan.in_packed, plan.packed_rows, plan.used_packed),
+            (self._value_rows, ~plan.in_packed, plan.value_rows, plan.used_values),
+        ):
+            rows.leave(used)
+            kept = plan.rows[new & chosen]
+            rows.give(kept, plan.nodes[new & chosen], plan.number)
+            rows.release(np.setdiff1d(taken, kept, assume_unique=True))
+        self._row_of[plan.nodes[new]] = plan.rows[new]
+
+    def _learn(self) -> None:
+        """Give the series and the candle patterns among the new nodes their rows."""
+        capacity, known = len(self._graph.nodes), self._known
+        if capacity > len(self._row_of):
+            more = capacity - len(self._row_of)
+            self._row_of = np.concatenate([self._row_of, np.full(more, -1, dtype=np.int32)])
+            self._seen = np.concatenate([self._seen, np.zeros(more, dtype=np.int64)])
+            self._place = np.concatenate([self._place, np.zeros(more, dtype=np.int32)])
+        codes = self._graph.nodes["code"][known : self._graph.count]
+        for offset in np.flatnonzero(_NEEDS_ROW[codes]):
+            name = SYMBOLS[codes[offset]]
+            is_candle = KIND[codes[offset]] == CANDLE
+            row = self._candle(name) if is_candle else self._names.index(name)
+            self._row_of[known + offset] = row
+        self._known = self._graph.count
+
+    def _candle(self, name: str) -> int:
+        """Fill the pattern's row: the first packed rows are the patterns' own."""
+        bars, row = self.bars, list(PATTERNS).index(name)
+        self._packed[row] = pack(pattern(name, bars.open, bars.high, bars.low, bars.close))
+        return row
+
+    def _refuse_missing(self, codes: Codes) -> None:
+        for code in self._missing:
+            if (codes == code).any():
+                raise DataError(
+                    f"the data has no series {SYMBOLS[code]!r}, it has {', '.join(self._names)}: "
+                    "name the market index when loading, or use another series"
+                )
+
+
+# the last place is CONSTANT's, -1
+_NEEDS_ROW = np.append(np.isin(KIND, (SERIES_KIND, CANDLE)), False)
+_PACKED = np.append(np.isin(KIND, (COMPARISON, JUNCTION, CANDLE)), False)
+
+
+def _is_packed(codes: Codes) -> np.ndarray:
+    return _PACKED[codes]

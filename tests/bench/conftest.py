@@ -1,0 +1,38 @@
+"""What the tests of the benchmark share: the bars, and one tiny run of everything."""
+
+from dataclasses import replace
+
+import pytest
+
+from kasauti.backtest import Backtester
+from kasauti.bench.growth import fresh
+from kasauti.bench.markets import daily_bars
+from kasauti.bench.report import Bench
+from kasauti.bench.run import QUICK, run_bench
+from kasauti.operations.progress import Progress
+
+TINY = replace(
+    QUICK,
+    strategies=60,
+    compared=12,
+    intraday_bars=3_000,
+    intraday_strategies=12,
+    intraday_compared=4,
+    counts=(20, 60),
+    lengths=(1_000, 3_000),
+    grown=20,
+    memory=(20,),
+    generation=20,
+    generations=2,
+    rounds=1,
+)
+
+
+@pytest.fixture(scope="session")
+def tester() -> Backtester:
+    return fresh(daily_bars())
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Bench:
+    return run_bench(TINY, 5, Progress(quiet=True), quick=True)
