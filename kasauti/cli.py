@@ -216,6 +216,7 @@ def evolve(
     population: int,
     workers: int,
     dask: str | None,
+    memory: int,
     save: Path | None,
     as_json: bool,
 ) -> None:
@@ -229,7 +230,7 @@ def evolve(
     space = commands.workspace(bars, market, index)
     if save is not None:
         commands.make_folder(save)
-    found = commands.evolve(space, seed, evaluations, population, workers, dask)
+    found = commands.evolve(space, seed, evaluations, population, workers, dask, memory)
     if save is not None:
         commands.save_genomes(found, save)
     emit(found.to_json(), as_json, lambda: show.show_front(found))

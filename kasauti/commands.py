@@ -104,6 +104,7 @@ def evolve(
     population: int,
     workers: int,
     dask: str | None = None,
+    memory: int = 256,
 ) -> SearchResult:
     """Search on what the vault lets a search read."""
     from kasauti.operations.progress import Progress as Stages
@@ -123,6 +124,7 @@ def evolve(
             workers,
             lambda step: stage.update(step.evaluations, describe(step)),
             dask,
+            memory * 2**20,
         )
 
 

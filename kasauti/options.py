@@ -64,7 +64,7 @@ def bars_options(command: Command) -> Command:
 
 
 def workers_options(command: Command) -> Command:
-    """Add ``--workers`` and ``--dask`` to a command."""
+    """Add ``--workers``, ``--dask`` and ``--memory`` to a command."""
     threads = click.option(
         "--workers",
         type=click.IntRange(min=1),
@@ -77,7 +77,15 @@ def workers_options(command: Command) -> Command:
         metavar="ADDRESS",
         help="Backtest on a Dask cluster instead of threads, e.g. tcp://127.0.0.1:8786.",
     )
-    return threads(cluster(command))
+    memory = click.option(
+        "--memory",
+        type=click.IntRange(min=1),
+        default=256,
+        show_default=True,
+        metavar="MB",
+        help="Memory in which values of expressions are kept from one generation to the next.",
+    )
+    return threads(cluster(memory(command)))
 
 
 genome_option = click.option(

@@ -8,6 +8,7 @@ from kasauti.backtest import Account, Backtester
 from kasauti.evolution.choice import best
 from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
 from kasauti.evolution.search import evolve
+from kasauti.features.signals import BUDGET
 from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.bars import Bars
 from kasauti.market.markets import get_market
@@ -33,14 +34,16 @@ def search(
     workers: int = 2,
     progress: Callable[[Progress], None] | None = None,
     dask: str | None = None,
+    memory: int = BUDGET,
 ) -> SearchResult:
     """Run, resume or recall one search on bars that the vault handed out.
 
-    It runs on `workers` threads, or on the Dask cluster whose scheduler has the address `dask`.
+    It runs on `workers` threads, or on the Dask cluster whose scheduler has the address `dask`;
+    every process keeps expressions within `memory` bytes.
     """
     with open_executor(workers, dask) as executor:
         return evolve(
-            Backtester(searched, account=_account(searched)),
+            Backtester(searched, account=_account(searched), memory=memory),
             settings,
             space.register,
             space.home.searches,

@@ -30,7 +30,7 @@ from kasauti.backtest.vectorbt_dialect import expressible, expressible_genes
 from kasauti.errors import UsageError
 from kasauti.features.bits import pack
 from kasauti.features.evaluate import Features
-from kasauti.features.signals import RowsInUse, Signals
+from kasauti.features.signals import BUDGET, RowsInUse, Signals
 from kasauti.genome.codes import Population
 from kasauti.genome.model import Genome, Side
 from kasauti.market.bars import Bars, Booleans, Floats
@@ -92,6 +92,8 @@ class Backtester:
         Regime of every bar; by default `label_online` of the bars.
     market : Market, optional
         By default the market that the bars name.
+    memory : int, default `BUDGET`
+        Bytes in which expressions are kept from call to call, see `Signals`.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Backtester:
         dialect: Dialect = Dialect.KASAUTI,
         labels: OnlineLabels | None = None,
         market: Market | None = None,
+        memory: int = BUDGET,
     ) -> None:
         if 0 in bars.shape:
             raise UsageError("there are no bars to backtest on: name at least one symbol with bars")
@@ -115,7 +118,8 @@ class Backtester:
         self.dialect = dialect
         self.market = market or get_market(bars.market)
         self.features = Features(bars)
-        self.signals = Signals(bars)
+        self.memory = memory
+        self.signals = Signals(bars, memory)
         self._labels = labels
 
     @cached_property
@@ -447,6 +451,7 @@ class Backtester:
             self.dialect,
             self.labels,
             self.market,
+            self.memory,
         )
 
 
@@ -478,6 +483,13 @@ def _counters(passes: Passes) -> dict[str, int]:
 
 
 def _restore(
-    bars: tuple[Any, ...], account: Account, dialect: Dialect, labels: OnlineLabels, market: Market
+    bars: tuple[Any, ...],
+    account: Account,
+    dialect: Dialect,
+    labels: OnlineLabels,
+    market: Market,
+    memory: int,
 ) -> Backtester:
-    return Backtester(Bars(*bars), account=account, dialect=dialect, labels=labels, market=market)
+    return Backtester(
+        Bars(*bars), account=account, dialect=dialect, labels=labels, market=market, memory=memory
+    )

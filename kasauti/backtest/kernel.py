@@ -65,7 +65,7 @@ from numpy.typing import NDArray
 
 from kasauti.backtest.tape import (
     ATR,
-    BLOCK,
+    BLOCK_BITS,
     LARGEST_SLIPPAGE,
     NO_DISTANCE,
     Costs,
@@ -73,7 +73,7 @@ from kasauti.backtest.tape import (
     Tape,
     distance_from,
 )
-from kasauti.compiled import njit
+from kasauti.compiled import inlined, njit
 from kasauti.features.bits import Words, next_set
 from kasauti.market.bars import Booleans, Floats
 from kasauti.market.charges import leg_charges, variable_buy_rate
@@ -240,7 +240,7 @@ def touched_within(
     return NONE, 0.0
 
 
-@njit
+@inlined
 def next_reach(
     lowest: Floats,
     highest: Floats,
@@ -254,8 +254,8 @@ def next_reach(
     """Return the first bar before `stop` whose range reaches `floor` or `ceiling`, else `stop`."""
     t = first
     while t < stop:
-        block = t // BLOCK
-        after = min(stop, (block + 1) * BLOCK)
+        block = t >> BLOCK_BITS
+        after = min(stop, (block + 1) << BLOCK_BITS)
         if lowest_of[block] <= floor or highest_of[block] >= ceiling:
             while t < after:
                 if lowest[t] <= floor or highest[t] >= ceiling:
@@ -284,7 +284,7 @@ def next_reach_trailing(
     side = rules.side
     t = first
     while t < stop:
-        after = min(stop, (t // BLOCK + 1) * BLOCK)
+        after = min(stop, ((t >> BLOCK_BITS) + 1) << BLOCK_BITS)
         best_after = best_of(tape.whole, tape.high, tape.low, side, t, after, best)
         level = tighter(rules, stop_level, distance, best_after)[0]
         floor, ceiling = (level, target) if side > 0.0 else (target, level)
@@ -316,8 +316,8 @@ def next_ruin(
     """Return the first bar on whose close a short's equity is not above zero, else `stop`."""
     t = first
     while t < stop:
-        block = t // BLOCK
-        after = min(stop, (block + 1) * BLOCK)
+        block = t >> BLOCK_BITS
+        after = min(stop, (block + 1) << BLOCK_BITS)
         if cash + amount * highest_of[block] <= 0.0:
             while t < after:
                 if cash + amount * mark[t] <= 0.0:

@@ -18,6 +18,9 @@ GROUPS = 5
 
 PEAK, WORST = 0, 1
 
+JUST_ABOVE = 1.0 + 1e-12
+"""A bound with this margin misses no new worst drawdown by rounding."""
+
 
 @njit
 def group_of(codes: NDArray[np.int8], groups: Integers, run_end: Integers) -> None:
@@ -38,37 +41,6 @@ def group_of(codes: NDArray[np.int8], groups: Integers, run_end: Integers) -> No
 
 
 @njit
-def return_of(equity: float, before: float) -> float:
-    """Return the simple return of a bar; 0 once equity is not above zero."""
-    return equity / before - 1.0 if before > 0.0 else 0.0
-
-
-@njit
-def add_return(value: float, group: int, sums: Floats) -> None:
-    """Add one return to the sums of its group, shape (GROUPS, 2)."""
-    sums[group, 0] += value
-    sums[group, 1] += value * value
-
-
-@njit
-def drawn_down(equity: Floats, count: int, peak: float, worst: float) -> tuple[float, float]:
-    """Return peak and worst drawdown after `count` more bars of `equity`.
-
-    Only what may be a new worst is divided: the bound lies a hair above, so none is missed.
-    """
-    bound = peak * (1.0 + worst) * (1.0 + 1e-12)
-    for i in range(count):
-        value = equity[i]
-        if value > peak:
-            peak = value
-            bound = peak * (1.0 + worst) * (1.0 + 1e-12)
-        elif value <= bound:
-            worst = min(worst, value / peak - 1.0)
-            bound = peak * (1.0 + worst) * (1.0 + 1e-12)
-    return peak, worst
-
-
-@njit
 def add_positions(
     mark: Floats,
     side: float,
@@ -79,7 +51,6 @@ def add_positions(
     run_end: Integers,
     sums: Floats,
     draw: Floats,
-    scratch: Floats,
 ) -> float:
     """Fill `sums` and `draw` from the first `count` trades, open or closed; return the last equity.
 
@@ -90,42 +61,41 @@ def add_positions(
         Sum and sum of squares of the returns of each group.
     draw : ndarray of shape (2,), float64
         Highest equity, and the lowest relative to the highest before it, minus 1.
-    scratch : ndarray of shape (2, W + 1), float64
-        At least as wide as the longest position.
     """
     sums[:] = 0.0
-    equity, returns = scratch[0], scratch[1]
     peak, worst, last = capital, 0.0, capital
+    bound = peak * JUST_ABOVE
     for number in range(count):
         trade = trades[number]
-        first, stop = trade["entry_bar"], trade["exit_bar"]
+        t, stop = trade["entry_bar"], trade["exit_bar"]
         cash, amount = trade["held_cash"], side * trade["quantity"]
-        held = stop - first
-        for i in range(held):
-            equity[i] = cash + amount * mark[first + i]
-        if held > 0:
-            add_return(return_of(equity[0], last), groups[first], sums)
-        for i in range(1, held):
-            before = equity[i - 1]
-            value = equity[i] / before - 1.0
-            returns[i] = value if before > 0.0 else 0.0
-        i = 1
-        while i < held:
-            group, end = groups[first + i], min(held, run_end[first + i] - first)
+        while t < stop:
+            group, end = groups[t], min(run_end[t], stop)
             total, squares = 0.0, 0.0
-            while i < end:
-                total += returns[i]
-                squares += returns[i] * returns[i]
-                i += 1
+            while t < end:
+                equity = cash + amount * mark[t]
+                value = equity / last - 1.0 if last > 0.0 else 0.0
+                total += value
+                squares += value * value
+                if equity > peak:
+                    peak = equity
+                    bound = peak * (1.0 + worst) * JUST_ABOVE
+                elif equity <= bound:  # only what may be a new worst is divided
+                    worst = min(worst, equity / peak - 1.0)
+                    bound = peak * (1.0 + worst) * JUST_ABOVE
+                last = equity
+                t += 1
             sums[group, 0] += total
             sums[group, 1] += squares
-        last = equity[held - 1] if held > 0 else last
         if trade["reason"] != 0:
-            equity[held] = trade["flat_cash"]
-            add_return(return_of(equity[held], last), groups[stop], sums)
-            last = equity[held]
-            held += 1
-        peak, worst = drawn_down(equity, held, peak, worst)
+            equity = trade["flat_cash"]
+            value = equity / last - 1.0 if last > 0.0 else 0.0
+            sums[groups[stop], 0] += value
+            sums[groups[stop], 1] += value * value
+            peak = max(peak, equity)
+            worst = min(worst, equity / peak - 1.0)
+            bound = peak * (1.0 + worst) * JUST_ABOVE
+            last = equity
     draw[PEAK], draw[WORST] = peak, worst
     return last
 
@@ -157,7 +127,20 @@ def write_curve(
 def panel_moments(
     equity: Floats, start: int, groups: Integers, capital: float, sums: Floats, draw: Floats
 ) -> None:
-    """Add the returns and the drawdown of a whole curve that starts at the bar `start`."""
-    draw[PEAK], draw[WORST] = drawn_down(equity, len(equity), capital, 0.0)
-    for t in range(1, len(equity)):
-        add_return(return_of(equity[t], equity[t - 1]), groups[start + t], sums)
+    """Fill `sums` and `draw` from a whole curve that starts at the bar `start`."""
+    sums[:] = 0.0
+    peak, worst = capital, 0.0
+    bound = peak * JUST_ABOVE
+    for t in range(len(equity)):
+        if equity[t] > peak:
+            peak = equity[t]
+            bound = peak * (1.0 + worst) * JUST_ABOVE
+        elif equity[t] <= bound:
+            worst = min(worst, equity[t] / peak - 1.0)
+            bound = peak * (1.0 + worst) * JUST_ABOVE
+        if t > 0:
+            before = equity[t - 1]
+            value = equity[t] / before - 1.0 if before > 0.0 else 0.0
+            sums[groups[start + t], 0] += value
+            sums[groups[start + t], 1] += value * value
+    draw[PEAK], draw[WORST] = peak, worst

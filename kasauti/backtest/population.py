@@ -130,9 +130,8 @@ def trace(
     alone = len(setting.panel.mark) == 1
     groups = setting.groups if alone else setting.one_group
     run_end = setting.run_end if alone else setting.one_run
-    scratch = np.empty((2, stop - start + 1))
     mark, side = tape.mark, rules.side
-    add_positions(mark, side, capital, trades, positions, groups, run_end, sums, draw, scratch)
+    add_positions(mark, side, capital, trades, positions, groups, run_end, sums, draw)
     write_curve(tape.mark, rules.side, capital, trades, positions, start, equity)
     return outcome
 
@@ -187,7 +186,6 @@ def score_population(
         np.empty(0),
         np.zeros((GROUPS, 2)),
         np.zeros(2),
-        np.empty((2, widest + 1)),
     )
 
 
@@ -207,7 +205,6 @@ def _score(
     no_sizes: Floats,
     sums: Floats,
     draw: Floats,
-    scratch: Floats,
 ) -> None:
     packed, trades, curves, curve = (
         borrowed(packed),
@@ -221,7 +218,7 @@ def _score(
         borrowed(sums),
         borrowed(draw),
     )
-    counts, scratch, table = borrowed(counts), borrowed(scratch), _borrowed_table(table)
+    counts, table = borrowed(counts), _borrowed_table(table)
     enter, leave = decided[0], decided[1]
     all_allowed, all_groups = borrowed(setting.allowed), borrowed(setting.groups)
     ours, costs, capital, year = (
@@ -268,7 +265,6 @@ def _score(
                         run_end,
                         sums,
                         draw,
-                        scratch,
                     )
                     for number in range(outcome.trades):
                         label = all_groups[trades[number]["entry_bar"]] - 1
@@ -300,7 +296,6 @@ def _score(
             for i in range(first, last):
                 before = 0
                 for k in range(len(windows)):
-                    sums[:] = 0.0
                     width = windows[k, 1] - windows[k, 0]
                     equity = curves[i - first, before : before + width]
                     panel_moments(equity, windows[k, 0], all_groups, whole, sums, draw)

@@ -13,7 +13,7 @@ from kasauti.market.bars import Bars, Booleans, Floats
 from kasauti.market.charges import variable_buy_rate
 from kasauti.market.markets import Market
 
-__all__ = ["ATR", "BLOCK", "FRACTION", "NO_DISTANCE", "Costs", "Rules", "Tape", "tapes_of"]
+__all__ = ["ATR", "BLOCK_BITS", "FRACTION", "NO_DISTANCE", "Costs", "Rules", "Tape", "tapes_of"]
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -22,7 +22,8 @@ VOLUME_WINDOW = 20
 LARGEST_SLIPPAGE = 0.5
 """Upper bound of the slippage, so that a sale far beyond the volume still has a price."""
 
-BLOCK = 16
+BLOCK_BITS = 4
+BLOCK = 1 << BLOCK_BITS
 """Bars whose extremes are kept together: a level out of their reach is passed in one step."""
 
 

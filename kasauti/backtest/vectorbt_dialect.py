@@ -33,7 +33,7 @@ from kasauti.backtest.kernel import (
     Trades,
     next_reach,
 )
-from kasauti.backtest.tape import ATR, BLOCK, FRACTION, NO_DISTANCE, Costs, Rules, Tape
+from kasauti.backtest.tape import ATR, BLOCK_BITS, FRACTION, NO_DISTANCE, Costs, Rules, Tape
 from kasauti.compiled import njit
 from kasauti.features.bits import Words, next_set
 from kasauti.genome.model import DistanceKind, Genome
@@ -102,7 +102,7 @@ def next_reach_anchored(
     """
     t = first
     while t < stop:
-        after = min(stop, (t // BLOCK + 1) * BLOCK)
+        after = min(stop, ((t >> BLOCK_BITS) + 1) << BLOCK_BITS)
         anchor_after = anchor_of(tape.high, tape.low, side, t, after, anchor)
         level = anchor_after * (1.0 - side * part)
         floor, ceiling = (level, target) if side > 0.0 else (target, level)

@@ -8,7 +8,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from kasauti.compiled import njit
+from kasauti.compiled import inlined
 from kasauti.market.bars import Booleans
 
 Words = NDArray[np.uint64]
@@ -35,7 +35,7 @@ def unpack(words: Words, length: int) -> Booleans:
     return flags.view(np.bool_)
 
 
-@njit
+@inlined
 def next_set(words: Words, first: int, stop: int) -> int:
     """Return the first set position from `first` on, `stop` if there is none before it."""
     if first >= stop:

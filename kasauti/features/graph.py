@@ -75,11 +75,11 @@ KIND: Codes = np.array([*(_kind(name) for name in SYMBOLS), ROLLING], dtype=np.i
 
 
 NODE = np.dtype(
-    [*((name, "i4") for name in ("code", "a", "b", "c", "d", "readers")), ("value", "f8")],
+    [*((name, "i4") for name in ("code", "a", "b", "c", "d")), ("value", "f8")],
     align=True,
 )
-"""A place in `SYMBOLS` or `CONSTANT`, the nodes of up to four operands (-1 for none), how many
-nodes are built on it, and the value of a constant."""
+"""A place in `SYMBOLS` or `CONSTANT`, the nodes of up to four operands (-1 for none), and the
+value of a constant."""
 
 Nodes = NDArray[np.void]
 
@@ -173,11 +173,7 @@ def _node(nodes: Nodes, table: Codes, count: int, code: int, a: int, b: int, c: 
     table[place] = count
     one = nodes[count]
     one["code"], one["a"], one["b"], one["c"], one["d"] = code, a, b, c, d
-    one["readers"], one["value"] = 0, 0.0
-    if code != CONSTANT:
-        for operand in (a, b):
-            if operand >= 0:
-                nodes[operand]["readers"] += 1
+    one["value"] = 0.0
     return count
 
 
@@ -225,7 +221,7 @@ def _macd(
     n: int,
     one: int,
 ) -> tuple[int, int]:
-    """The line is that of a signal over one bar, which starts as soon as the slow average does."""
+    """Build on the line of a signal over one bar, which starts when the slow average does."""
     line, count = _new(nodes, table, count, MACD, x, fast, slow, one)
     if code == MACD:
         return _new(nodes, table, count, WARM_UP, line, n, -1, -1)

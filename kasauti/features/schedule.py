@@ -26,9 +26,6 @@ from kasauti.genome.language import FUNCTIONS
 TILE = 128
 """Rules of a tile: about 150 rows of 4 kB that nothing else uses, half of a core's second cache."""
 
-OFTEN = 4
-"""Readers from which on a value is kept for all tiles."""
-
 NOWHERE, IN_SLOT, IN_ROW, IS_CONSTANT = range(4)
 """Where an operand is: a slot of the block's pool, a row over all bars, or a number."""
 
@@ -91,29 +88,12 @@ def operands_of(nodes: Nodes, node: int) -> tuple[int, int]:
 
 @njit
 def is_common(nodes: Nodes, node: int) -> bool:
-    """Whether a value is worth a row: met often, one window over plain series."""
+    """Whether a value is met so often that it is worth a row: one window over plain series."""
     code = nodes[node]["code"]
-    if KIND[code] != ROLLING or not IS_COMMON[code] or nodes[node]["readers"] < OFTEN:
+    if KIND[code] != ROLLING or not IS_COMMON[code]:
         return False
     operand = operands_of(nodes, node)[0]
     return operand < 0 or KIND[nodes[operand]["code"]] == SERIES_KIND
-
-
-@njit
-def _is_ready(
-    nodes: Nodes, node: int, seen: Places, place: Codes, now: int, first_tile: Codes, tile: int
-) -> bool:
-    """Whether a node's row will be there in `tile`.
-
-    Values that are not read often are evaluated again by every tile that needs them: that costs
-    less than to fetch them from memory, where all that waits for another reader would end.
-    """
-    if seen[node] != now:
-        return False
-    if place[node] < 0 or first_tile[place[node]] == tile:
-        return True
-    kind = KIND[nodes[node]["code"]]
-    return kind in (COMPARISON, JUNCTION) or nodes[node]["readers"] >= OFTEN
 
 
 @njit
@@ -146,7 +126,7 @@ def collect(
     now : int
     order, first_tile, last_tile, height : ndarray of shape (limit,), int32
         Filled: nodes to evaluate, the first and the last tile that use each, and one more than
-        the height of what must be evaluated before it. A node may stand there more than once.
+        the height of what must be evaluated before it.
     reads : ndarray of shape (limit, 2), int32
         Filled: positions in `order` of the operands, -1 for those that are not there.
     used : ndarray of shape (limit,), int32
@@ -166,7 +146,7 @@ def collect(
         depth = 1
         while depth > 0:
             node = stack[depth - 1]
-            if _is_ready(nodes, node, seen, place, now, first_tile, tile):
+            if seen[node] == now:
                 depth -= 1
                 if place[node] >= 0:
                     last_tile[place[node]] = tile
@@ -181,10 +161,10 @@ def collect(
                 continue
             a, b = operands_of(nodes, node)
             before = depth
-            if b >= 0 and not _is_ready(nodes, b, seen, place, now, first_tile, tile):
+            if b >= 0 and seen[b] != now:
                 stack[depth] = b
                 depth += 1
-            if a >= 0 and not _is_ready(nodes, a, seen, place, now, first_tile, tile):
+            if a >= 0 and seen[a] != now:
                 stack[depth] = a
                 depth += 1
             if depth > before:

