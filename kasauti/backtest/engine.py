@@ -38,7 +38,7 @@ from kasauti.market.markets import Market, get_market
 from kasauti.regimes.model import REGIMES, OnlineLabels
 
 Window = tuple[int, int]
-ROWS_A_GENOME = 24
+ROWS_A_GENOME = 10
 """Packed rows that a genome may need, two workers at a time: a random one has about 5 new ones."""
 
 SMALLEST_PART = 32

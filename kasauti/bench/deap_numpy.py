@@ -14,14 +14,12 @@ from deap import gp
 from numpy.typing import NDArray
 
 from kasauti.features import indicators as ta
+from kasauti.features import rolling_windows
 from kasauti.features.patterns import PATTERNS, pattern
 from kasauti.genome.language import FUNCTIONS
 from kasauti.genome.model import Call, Expression, Number, Series, Unary
 from kasauti.genome.tree import prefix
 from kasauti.market.bars import FIELDS, Bars, Booleans, Floats
-
-NARROW = 10
-"""Windows below this take our z-score: it decides ties, and is as quick as TA-Lib's sums there."""
 
 Values = NDArray[Any]
 Function = Callable[..., Values]
@@ -126,9 +124,12 @@ def _of_values(rows: Mapping[str, Floats]) -> dict[str, Function]:
         return shifted
 
     def zscore(values: Values, window: int) -> Values:
-        if window < NARROW:
-            return ta.zscore(values, window)
-        return ta.ratio(values - talib.SMA(values, window), talib.STDDEV(values, window))
+        # the engine's own kernel: on ties, another order of additions would decide otherwise
+        out = np.empty(len(values))
+        seen = int(np.isnan(values).sum())
+        out[:seen] = np.nan
+        rolling_windows.zscore(values[seen:], window, np.zeros(window), out[seen:])
+        return out
 
     names: dict[str, Function] = {
         "sma": direct(talib.SMA, ta.sma),

@@ -1,9 +1,10 @@
 """Node evaluations a second of the expressions alone, the engine's and DEAP's."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from kasauti.bench.conventional import Conventional
-from kasauti.bench.growth import fresh
+from kasauti.bench.growth import WORKERS, fresh
 from kasauti.bench.report import ExpressionFigures
 from kasauti.bench.stopwatch import fastest
 from kasauti.genome.codes import Population
@@ -37,11 +38,18 @@ def measure_expressions(
 
 
 def _signals(bars: Bars, population: Population) -> Callable[[], object]:
+    """Return a call that evaluates all rules, half of them on either thread, as a search does."""
     tester = fresh(bars)
+    middle = len(population) // 2
+    halves = (population[:middle], population[middle:])
 
     def evaluate(some: Population) -> None:
         with tester.signals.rules(some):
             pass
 
+    def evaluate_all() -> None:
+        with ThreadPoolExecutor(WORKERS) as executor:
+            list(executor.map(evaluate, halves))
+
     evaluate(population[:1])
-    return lambda: evaluate(population)
+    return evaluate_all

@@ -12,6 +12,7 @@ from typing import Any
 from kasauti.bench.floor import Floor
 from kasauti.bench.growth import Growth, Workers
 from kasauti.bench.memory import Peak
+from kasauti.bench.parts import Parts
 from kasauti.errors import DataError
 from kasauti.plain import plain
 
@@ -95,6 +96,7 @@ class Bench:
     quick: bool
     population: PopulationFigures
     intraday: PopulationFigures
+    parts: Parts
     expressions: ExpressionFigures
     search: SearchFigures
     floor: Mapping[str, Floor]

@@ -10,6 +10,7 @@ from kasauti.bench.floor import measure_floor
 from kasauti.bench.growth import WORKERS, fresh, measure_workers, over_bars, over_strategies
 from kasauti.bench.markets import daily_bars, intraday_bars
 from kasauti.bench.memory import peak_of
+from kasauti.bench.parts import measure_parts
 from kasauti.bench.population import seeded_population
 from kasauti.bench.report import Bench, this_machine
 from kasauti.bench.search import measure_search
@@ -49,7 +50,7 @@ class Plan:
     grown: int = 1_000
     memory: tuple[int, ...] = (1_000, 10_000, 100_000)
     generation: int = 2_000
-    generations: int = 5
+    generations: int = 20
     rounds: int = 3
 
 
@@ -91,6 +92,8 @@ def run_bench(plan: Plan, seed: int, progress: Progress, *, quick: bool = False)
             chain = Chain.of(bars, everyone[: plan.strategies], plan.compared)
         with progress.stage("population") as stage:
             population = measure_chain(chain, two, one, plan.rounds, stage.say)
+        with progress.stage("parts"):
+            parts = measure_parts(bars, chain.population, plan.rounds)
         with progress.stage("expressions"):
             expressions = measure_expressions(
                 bars, chain.population, chain.conventional, plan.rounds
@@ -124,6 +127,7 @@ def run_bench(plan: Plan, seed: int, progress: Progress, *, quick: bool = False)
         quick=quick,
         population=population,
         intraday=on_intraday,
+        parts=parts,
         expressions=expressions,
         search=search,
         floor=floor,

@@ -21,6 +21,7 @@ def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
     chains = (report["population"], report["intraday"])
     return (
         *map(_chain, chains),
+        _parts(report["parts"]),
         _expressions(report),
         _growth(report, "strategies"),
         _growth(report, "bars"),
@@ -100,6 +101,16 @@ def _chain(found: Mapping[str, Any]) -> Table:
 
 def _row(name: str, per_s: float, micro: float, ratio: float) -> tuple[str, ...]:
     return (name, _count(per_s), f"{micro:,.1f}", f"{ratio:,.1f}")
+
+
+def _parts(parts: Mapping[str, Any]) -> Table:
+    rows = [
+        ("graph: equal sub-expressions become one node", f"{parts['graph_us']:.1f}"),
+        ("rules: planned and evaluated", f"{parts['rules_us']:.1f}"),
+        ("passes: trades and figures", f"{parts['passes_us']:.1f}"),
+    ]
+    title = f"Where a strategy's time goes, one thread; {parts['nodes']:.1f} unique nodes each"
+    return Table(title, ("part", ">µs"), rows)
 
 
 def _expressions(report: Mapping[str, Any]) -> Table:

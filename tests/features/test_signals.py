@@ -278,7 +278,7 @@ def test_call_after_call_gives_what_a_fresh_evaluation_gives(budget: int) -> Non
 
 def test_a_tight_budget_forgets_and_a_usual_one_does_not(counted: Counted) -> None:
     bars = panel(65)
-    many = list(generations(200, 20, 300))
+    many = list(generations(200, 40, 60))
     total = {}
     for budget in (TIGHT, engine.BUDGET):
         signals = Signals(bars, budget)
@@ -316,11 +316,11 @@ def test_rows_in_use_are_not_taken_away() -> None:
     """A caller's rows stay as they are while others, in need of rows, come and go."""
     bars = panel(65)
     signals = Signals(bars, TIGHT)
-    mine = random_genomes(7, 100)
+    mine = random_genomes(7, 25)
     with signals.rules(mine) as rules:
         before = rules.packed[rules.which].copy()
         for seed in range(8, 20):
-            other = random_genomes(seed, 150)
+            other = random_genomes(seed, 40)
             np.testing.assert_array_equal(
                 unpacked(signals, other), whole_rows(Features(bars), other)
             )
@@ -333,7 +333,7 @@ def test_another_caller_s_rows_keep_nobody_from_forgetting() -> None:
     signals = Signals(bars, TIGHT)
     with signals.rules(random_genomes(7, 10)):
         for seed in range(500, 520):
-            unpacked(signals, random_genomes(seed, 150))
+            unpacked(signals, random_genomes(seed, 40))
 
 
 def long_rule(first: int, conditions: int) -> str:
