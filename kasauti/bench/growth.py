@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -58,7 +59,8 @@ def seconds_of(
     for _ in range(rounds):
         tester = fresh(bars)
         tester.scores(population[:1], executor)  # prepares what is the same for every population
-        least = min(least, fastest({"": lambda: tester.scores(population, executor)}, 1)[""])  # noqa: B023
+        turn = {"engine": partial(tester.scores, population, executor)}
+        least = min(least, fastest(turn, 1)["engine"])
     return least
 
 

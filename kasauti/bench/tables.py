@@ -104,13 +104,15 @@ def _row(name: str, per_s: float, micro: float, ratio: float) -> tuple[str, ...]
 
 
 def _parts(parts: Mapping[str, Any]) -> Table:
-    rows = [
-        ("graph: equal sub-expressions become one node", f"{parts['graph_us']:.1f}"),
-        ("rules: planned and evaluated", f"{parts['rules_us']:.1f}"),
-        ("passes: trades and figures", f"{parts['passes_us']:.1f}"),
-    ]
+    named = {
+        "graph: equal sub-expressions become one node": parts["graph_us"],
+        "rules: planned and evaluated": parts["rules_us"],
+        "passes: trades and figures": parts["passes_us"],
+    }
+    whole = sum(named.values())
+    rows = [(name, f"{spent:.1f}", f"{spent / whole:.0%}") for name, spent in named.items()]
     title = f"Where a strategy's time goes, one thread; {parts['nodes']:.1f} unique nodes each"
-    return Table(title, ("part", ">µs"), rows)
+    return Table(title, ("part", ">µs", ">share"), rows)
 
 
 def _expressions(report: Mapping[str, Any]) -> Table:

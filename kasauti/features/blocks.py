@@ -148,17 +148,29 @@ def _run(
             kind = one["kind"]
             if kind == COMPARISON:
                 words = packed[one["out"], symbol, first // 64 : (first + width + 63) // 64]
-                less = one["code"] == LESS
-                if one["a_where"] == IS_CONSTANT:
-                    b = _operand(pool, rows, symbol, one["b_where"], one["b"], first, width)
-                    _constant_below(one["p0"], b, less, words)
-                elif one["b_where"] == IS_CONSTANT:
-                    a = _operand(pool, rows, symbol, one["a_where"], one["a"], first, width)
-                    _below_constant(a, one["p1"], less, words)
-                else:
-                    a = _operand(pool, rows, symbol, one["a_where"], one["a"], first, width)
-                    b = _operand(pool, rows, symbol, one["b_where"], one["b"], first, width)
-                    _below(a, b, less, words)
+                a = _either(
+                    one["a_where"],
+                    one["a"],
+                    one["p0"],
+                    numbers[0],
+                    pool,
+                    rows,
+                    symbol,
+                    first,
+                    width,
+                )
+                b = _either(
+                    one["b_where"],
+                    one["b"],
+                    one["p1"],
+                    numbers[1],
+                    pool,
+                    rows,
+                    symbol,
+                    first,
+                    width,
+                )
+                _below(a, b, one["code"] == LESS, words)
                 i += 1
                 continue
             if one["lanes"] > 1 and _group(
@@ -194,14 +206,28 @@ def _run(
                 own = state[one["state"] : one["state_end"]]
                 _advance(one, pool, clean, rows, symbol, first, width, own, scratch, places, out)
             else:
-                a = _constant_row(numbers[0], one["p0"], width)
-                if one["a_where"] != IS_CONSTANT:
-                    a = _operand(pool, rows, symbol, one["a_where"], one["a"], first, width)
-                b = a
-                if one["b_where"] == IS_CONSTANT:
-                    b = _constant_row(numbers[1], one["p1"], width)
-                elif one["b_where"] != NOWHERE:
-                    b = _operand(pool, rows, symbol, one["b_where"], one["b"], first, width)
+                a = _either(
+                    one["a_where"],
+                    one["a"],
+                    one["p0"],
+                    numbers[0],
+                    pool,
+                    rows,
+                    symbol,
+                    first,
+                    width,
+                )
+                b = _either(
+                    one["b_where"],
+                    one["b"],
+                    one["p1"],
+                    numbers[1],
+                    pool,
+                    rows,
+                    symbol,
+                    first,
+                    width,
+                )
                 _operate(one["code"], a, b, out)
             _keep(one, pool, clean, rows, symbol, first, width)
             i += 1
@@ -293,9 +319,22 @@ def _group(
 
 
 @njit
-def _constant_row(row: Floats, value: float, width: int) -> Floats:
-    row[:width] = value
-    return row[:width]
+def _either(
+    where: int,
+    which: int,
+    value: float,
+    row: Floats,
+    pool: Floats,
+    rows: Floats,
+    symbol: int,
+    first: int,
+    width: int,
+) -> Floats:
+    """Return an operand's block; of a constant, `row` filled with its value."""
+    if where == IS_CONSTANT:
+        row[:width] = value
+        return row[:width]
+    return _operand(pool, rows, symbol, where, max(which, 0), first, width)
 
 
 @njit
@@ -316,44 +355,6 @@ def _below(a: Floats, b: Floats, strictly: bool, words: Words) -> None:
                 x, y = a[first + bit], b[first + bit]
                 truth = x < y or (x == y and not strictly)
                 word |= np.uint64(truth) << np.uint64(bit)
-        words[place] = word
-
-
-@njit
-def _below_constant(a: Floats, limit: float, strictly: bool, words: Words) -> None:
-    for place in range(len(words)):
-        first = place * 64
-        last = min(first + 64, len(a))
-        word = np.uint64(0)
-        if last - first == 64 and strictly:
-            for bit in range(64):
-                word |= np.uint64(a[first + bit] < limit) << np.uint64(bit)
-        elif last - first == 64:
-            for bit in range(64):
-                word |= np.uint64(a[first + bit] <= limit) << np.uint64(bit)
-        else:
-            for bit in range(last - first):
-                x = a[first + bit]
-                word |= np.uint64(x < limit or (x == limit and not strictly)) << np.uint64(bit)
-        words[place] = word
-
-
-@njit
-def _constant_below(limit: float, b: Floats, strictly: bool, words: Words) -> None:
-    for place in range(len(words)):
-        first = place * 64
-        last = min(first + 64, len(b))
-        word = np.uint64(0)
-        if last - first == 64 and strictly:
-            for bit in range(64):
-                word |= np.uint64(limit < b[first + bit]) << np.uint64(bit)
-        elif last - first == 64:
-            for bit in range(64):
-                word |= np.uint64(limit <= b[first + bit]) << np.uint64(bit)
-        else:
-            for bit in range(last - first):
-                y = b[first + bit]
-                word |= np.uint64(limit < y or (limit == y and not strictly)) << np.uint64(bit)
         words[place] = word
 
 

@@ -25,9 +25,6 @@ from kasauti.genome.codes import (
 from kasauti.genome.language import ARITHMETIC, FUNCTIONS, JUNCTIONS, SERIES, Unit
 from kasauti.genome.tree import MAX_NODES
 
-OPERANDS = 4
-"""The most operands of any symbol: macd(x, fast, slow, signal)."""
-
 CONSTANT = -1
 """The code of a node that is a constant or a window."""
 
@@ -36,7 +33,6 @@ FIRST_CAPACITY = 1 << 13
 LARGEST_RULE = 3 * MAX_NODES
 """Nodes that a rule may add: a crossing becomes three."""
 
-CLOSE_CODE = CODE_OF["close"]
 LESS, LESS_EQUAL = CODE_OF["<"], CODE_OF["<="]
 GREATER, GREATER_EQUAL = CODE_OF[">"], CODE_OF[">="]
 CROSSING, CROSSES_BELOW = CODE_OF["crosses_above"], CODE_OF["crosses_below"]

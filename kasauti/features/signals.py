@@ -21,7 +21,7 @@ from kasauti.features.schedule import INSTRUCTION, Instructions, collect, emit
 from kasauti.genome.codes import CODE_OF, SYMBOLS, Codes, Places, Population
 from kasauti.genome.language import SERIES
 from kasauti.genome.tree import MAX_NODES
-from kasauti.market.bars import FIELDS, Bars
+from kasauti.market.bars import FIELDS, Bars, Booleans
 
 BUDGET = 256 * 2**20
 """Bytes of rows kept: three quarters packed truths, one quarter values."""
@@ -60,7 +60,7 @@ class _Plan:
     slots: int
     state: int
     nodes: Places
-    in_packed: Places
+    in_packed: Booleans
     rows: Places
     packed_rows: Places
     value_rows: Places
@@ -292,5 +292,6 @@ _NEEDS_ROW = np.append(np.isin(KIND, (SERIES_KIND, CANDLE)), False)
 _PACKED = np.append(np.isin(KIND, (COMPARISON, JUNCTION, CANDLE)), False)
 
 
-def _is_packed(codes: Codes) -> np.ndarray:
-    return _PACKED[codes]
+def _is_packed(codes: Codes) -> Booleans:
+    packed: Booleans = _PACKED[codes]
+    return packed

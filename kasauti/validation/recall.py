@@ -11,7 +11,7 @@ from typing import Any
 
 from kasauti.genome import Genome
 from kasauti.market.atomic import write_atomically
-from kasauti.validation.gates import Gate
+from kasauti.validation.gates.model import Gate
 from kasauti.validation.verdict import Verdict
 
 

@@ -12,9 +12,13 @@ from kasauti.errors import SealedDataError, VerdictRefused
 from kasauti.evolution.register import DataSet, Death, Origin, Trial, TrialRegister
 from kasauti.genome import Genome, family
 from kasauti.market.bars import Bars
-from kasauti.validation import gates, statistics, stress, walk_forward
-from kasauti.validation.gates import Case, Gate, plain
+from kasauti.validation import stress, walk_forward
+from kasauti.validation.gates import affordability, causality, regimes, second_opinion, statistics
+from kasauti.validation.gates import stress as stress_gate
+from kasauti.validation.gates import walk_forward as walk_forward_gate
+from kasauti.validation.gates.model import Case, Gate, plain
 from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
+from kasauti.validation.statistics import t_statistic
 
 FEWEST_BARS = 1_000
 FEWEST_SEALED = 100  # bars that no search has seen; half of what 1,000 bars seal
@@ -22,9 +26,10 @@ WIDEST_GAP = 10  # calendar days between the searched and the sealed bars: long 
 NOT_BUILT = (
     "Not built yet: the five testers, the calibrated threshold and the noise certificate. An "
     "approval of this version is for paper trading at the lowest capital tier only.",
-    f"Until it is calibrated the threshold is {gates.THRESHOLD} for "
-    f"{gates.SEARCHED_WEIGHT} x t searched + {gates.SEALED_WEIGHT} x t sealed, and the Deflated "
-    "Sharpe ratio counts every registered trial as an independent one: both are conservative.",
+    f"Until it is calibrated the threshold is {statistics.THRESHOLD} for "
+    f"{statistics.SEARCHED_WEIGHT} x t searched + {statistics.SEALED_WEIGHT} x t sealed, and the "
+    "Deflated Sharpe ratio counts every registered trial as an independent one: both are "
+    "conservative.",
 )
 
 
@@ -151,12 +156,12 @@ def judge(
     )
     found: dict[str, Gate] = {}
     checks: tuple[tuple[str, Callable[[Case], Gate]], ...] = (
-        ("causality", gates.causality),
-        ("walk_forward", lambda one: gates.walk_forward_gate(one, walked)),
-        ("regimes", gates.regimes),
-        ("stress", gates.stress_gate),
-        ("statistics", gates.statistics_gate),
-        ("second_opinion", gates.second_opinion),
+        ("causality", causality.examine),
+        ("walk_forward", lambda one: walk_forward_gate.examine(one, walked)),
+        ("regimes", regimes.examine),
+        ("stress", stress_gate.examine),
+        ("statistics", statistics.examine),
+        ("second_opinion", second_opinion.examine),
     )
     for name, check in checks:
         said(name)
@@ -262,9 +267,9 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     backtester = Backtester(bars, account=own.account, market=own.market)
     start = stress.position_on(bars, seal.counts_from)
     returns = backtester.returns(case.genome, start)
-    t = statistics.t_statistic(returns)
-    joined = gates.joined_t(case.t, t)
-    threshold = gates.threshold_after(case.openings)
+    t = t_statistic(returns)
+    joined = statistics.joined_t(case.t, t)
+    threshold = statistics.threshold_after(case.openings)
     losses, _ = stress.replay(
         bars,
         backtester.run(case.genome),
@@ -277,26 +282,26 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "until": seal.last.isoformat(),
         "t_sealed": t,
         "t_searched": case.t,
-        "t_sealed_needed": gates.SEALED_T,
+        "t_sealed_needed": statistics.SEALED_T,
         "t_joined": joined,
         "threshold": threshold,
         "sealed_return": float((1.0 + returns).prod() - 1.0),
         "losses": [asdict(loss) for loss in losses],
     }
     reason = (
-        f"opened: t is {t:.2f} over the sealed bars, {gates.SEALED_T} is needed; joined it is "
+        f"opened: t is {t:.2f} over the sealed bars, {statistics.SEALED_T} is needed; joined it is "
         f"{joined:.2f}, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    confirmed = gates.holds_unseen(case.t, t, case.openings)
+    confirmed = statistics.holds_unseen(case.t, t, case.openings)
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 
 def _capital_notes(case: Case) -> list[str]:
     notes = []
-    for row in gates.affordability(case):
+    for row in affordability.affordability(case):
         name, capital = row["profile"], row["capital"]
         if not row["signals"]:
             notes.append(f"{name} (₹{capital:,.0f}): no signal at all.")

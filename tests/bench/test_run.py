@@ -73,7 +73,7 @@ def test_markdown_holds_every_point_and_the_ratio(report: dict[str, Any]) -> Non
         assert re.search(rf"\| {one['strategies']:,} \| {one['bars']:,} \|", text)
     assert f"{report['population']['ratio_rust']:,.1f}" in text
     widths = [len(re.findall(r"\|", line)) for line in text.splitlines() if line.startswith("|")]
-    assert min(widths) >= 3
+    assert min(widths) >= 4
 
 
 def test_without_rust_its_columns_are_null_and_a_note_says_what_to_install(tiny: Bench) -> None:

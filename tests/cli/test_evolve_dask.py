@@ -19,20 +19,21 @@ from tests.shared_data import NSE_INDEX
 
 EVOLVE = ("evolve", "--bars", NSE_INDEX, "--index", "NIFTY50", "--json")
 SMALL = (*EVOLVE, "--evaluations", 60, "--population", 20)
+SPREAD = (*EVOLVE, "--evaluations", 1_500, "--population", 150)
 
 
 def test_the_search_finds_the_same_front_on_a_cluster(
     run: Run, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = run(*SMALL).json
+    here = run(*SPREAD).json
     monkeypatch.setenv("KASAUTI_HOME", str(tmp_path / "another home"))
     with cluster(tmp_path) as dask:
-        there = run(*SMALL, "--dask", dask.address)
+        there = run(*SPREAD, "--dask", dask.address)
         with Client(dask.address) as client:
-            assert client.run_on_scheduler(steps_taken) >= 10  # it was the cluster that worked
+            assert client.run_on_scheduler(steps_taken) > 100  # it was the cluster that worked
     assert there.code == 0
     assert there.json["front"] == here["front"]
-    assert there.json["evaluations"] == here["evaluations"] == 60
+    assert there.json["evaluations"] == here["evaluations"] == 1_500
 
 
 @pytest.fixture

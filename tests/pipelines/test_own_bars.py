@@ -11,7 +11,7 @@ from kasauti.genome.family import family
 from kasauti.operations.tables import approvals_frame
 from kasauti.trading import APPROVED, data_version
 from kasauti.validation.approvals import Approvals
-from kasauti.validation.gates import Gate
+from kasauti.validation.gates.model import Gate
 from kasauti.validation.verdict import Verdict
 from kasauti.version import code_version
 from pipelines.sensors import latest_signals, next_action

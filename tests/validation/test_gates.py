@@ -12,8 +12,8 @@ from kasauti.market.bars import Bars
 from kasauti.market.charges import NO_CHARGES
 from kasauti.regimes import online
 from kasauti.regimes.model import OnlineLabels
-from kasauti.validation import gates
-from kasauti.validation.gates import Case
+from kasauti.validation.gates import affordability, causality, regimes, second_opinion, statistics
+from kasauti.validation.gates.model import Case
 from tests.validation.synthetic import make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
@@ -39,9 +39,9 @@ def test_labels_that_know_the_future_fail_causality(monkeypatch: pytest.MonkeyPa
         return OnlineLabels(np.where(above, 0, 1).astype(np.int8))
 
     case = case_on(make_bars(sessions=600), regimes=["bull"])
-    assert gates.causality(case).passed
+    assert causality.examine(case).passed
     monkeypatch.setattr(online, "label_online", hindsight)
-    leaky = gates.causality(case_on(make_bars(sessions=600), regimes=["bull"]))
+    leaky = causality.examine(case_on(make_bars(sessions=600), regimes=["bull"]))
     assert not leaky.passed
     assert "looks ahead: what it did on 20" in leaky.reason
     assert leaky.figures["leaks"] > 0
@@ -59,7 +59,7 @@ def test_labels_that_know_the_future_fail_causality(monkeypatch: pytest.MonkeyPa
 )
 def test_statistics(strength: float, trials: int, openings: int, complaint: str | None) -> None:
     case = case_on(plant_edge(3000, strength), trials=trials, openings=openings)
-    gate = gates.statistics_gate(case)
+    gate = statistics.examine(case)
     assert gate.passed == (complaint is None), gate.reason
     if complaint is not None:
         assert complaint in gate.reason
@@ -76,14 +76,14 @@ def test_holding_a_rising_market_has_no_alpha() -> None:
         close=rising.close * drift,
     )
     case = case_on(bars, entry="close > 0 * close", exit="close < 0 * close", max_bars=500)
-    gate = gates.statistics_gate(case)
+    gate = statistics.examine(case)
     assert gate.figures["t"] > 4.5
     assert not gate.passed
     assert "holding the index does not explain" in gate.reason
 
 
 def test_regimes_are_scored_apart_and_few_trades_are_unknown() -> None:
-    gate = gates.regimes(case_on(plant_edge(3000), regimes=["bull", "bear", "sideways"]))
+    gate = regimes.examine(case_on(plant_edge(3000), regimes=["bull", "bear", "sideways"]))
     rows = gate.figures["regimes"]
     assert gate.passed
     assert rows["volatile"]["state"] == "not traded"
@@ -113,8 +113,8 @@ def test_regimes_are_scored_apart_and_few_trades_are_unknown() -> None:
 def test_second_opinion(
     monkeypatch: pytest.MonkeyPatch, found: Comparison, passed: bool, reason: str
 ) -> None:
-    monkeypatch.setattr(gates, "compare", lambda *_, **__: found)
-    gate = gates.second_opinion(case_on(make_bars(sessions=300)))
+    monkeypatch.setattr(second_opinion, "compare", lambda *_, **__: found)
+    gate = second_opinion.examine(case_on(make_bars(sessions=300)))
     assert gate.passed == passed
     assert reason in gate.reason
 
@@ -125,10 +125,10 @@ def test_what_each_profile_can_buy() -> None:
     dear = dataclasses.replace(
         dear, open=dear.open * 40, high=dear.high * 40, low=dear.low * 40, close=dear.close * 40
     )
-    rows = {row["profile"]: row for row in gates.affordability(case_on(cheap))}
+    rows = {row["profile"]: row for row in affordability.affordability(case_on(cheap))}
     assert list(rows) == ["ultra-conservative", "conservative", "moderate"]
     assert all(row["bought"] == row["signals"] > 0 for row in rows.values())
-    costly = {row["profile"]: row for row in gates.affordability(case_on(dear))}
+    costly = {row["profile"]: row for row in affordability.affordability(case_on(dear))}
     assert costly["ultra-conservative"]["bought"] < costly["ultra-conservative"]["signals"]
     assert costly["moderate"]["bought"] == costly["moderate"]["signals"]
 
@@ -147,4 +147,4 @@ def test_what_each_profile_can_buy() -> None:
 def test_the_sealed_bars_must_confirm_by_themselves(
     searched: float, sealed: float, openings: int, holds: bool
 ) -> None:
-    assert gates.holds_unseen(searched, sealed, openings) is holds
+    assert statistics.holds_unseen(searched, sealed, openings) is holds

@@ -18,7 +18,8 @@ from kasauti.market.bars import Bars
 from kasauti.market.charges import NO_CHARGES
 from kasauti.market.sources import load_folder
 from kasauti.validation.approvals import Approvals, Scope
-from kasauti.validation.gates import Gate, plain, threshold_after
+from kasauti.validation.gates.model import Gate, plain
+from kasauti.validation.gates.statistics import threshold_after
 from kasauti.validation.reference_strategy import LABEL, reference_strategy
 from kasauti.validation.seal import Admitted, Vault
 from kasauti.validation.verdict import Verdict, judge
