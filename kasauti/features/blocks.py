@@ -8,7 +8,7 @@ must not depend on rounding to fewer digits. Truths are packed, 64 bars to a wor
 import numpy as np
 from numpy.typing import NDArray
 
-from kasauti.compiled import borrowed, njit
+from kasauti.compiled import borrowed, inlined, njit
 from kasauti.features.bits import Words
 from kasauti.features.graph import (
     AND,
@@ -26,7 +26,7 @@ from kasauti.features.graph import (
     WARM_UP,
 )
 from kasauti.features.rolling import LANES, OBV, VWAP, advance, advance_lanes
-from kasauti.features.schedule import IN_ROW, IN_SLOT, IS_CONSTANT, NOWHERE, Instructions
+from kasauti.features.schedule import LEVEL, LOAD, NOWHERE, Instructions
 from kasauti.genome.codes import Places
 from kasauti.market.bars import Floats
 
@@ -46,8 +46,8 @@ OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
 
 
 def pool_size(slots: int) -> int:
-    """Return the length of a pool of `slots` rows, and of the few that lanes need behind them."""
-    return (slots + LANES) * STRIDE
+    """Return the length of a pool of `slots` rows."""
+    return slots * STRIDE
 
 
 @njit
@@ -81,61 +81,9 @@ def run_schedule(
         As long as `emit` counted; overwritten.
     """
     state[:] = 0.0
-    _run(
-        program,
-        junctions,
-        fixed,
-        rows,
-        symbol,
-        packed,
-        slots,
-        pool,
-        np.empty(slots, dtype=np.int8),
-        state,
-        np.empty((5, BLOCK_BARS)),
-        np.empty(BLOCK_BARS, dtype=np.int64),
-        np.empty((2, BLOCK_BARS)),
-        np.empty((3, LANES), dtype=np.int64),
-        np.empty((3, LANES)),
-    )
-
-
-@njit
-def _run(
-    program: Instructions,
-    junctions: Instructions,
-    fixed: int,
-    rows: Floats,
-    symbol: int,
-    packed: Words,
-    slots: int,
-    pool: Floats,
-    clean: Flags,
-    state: Floats,
-    scratch: Floats,
-    places: Places,
-    numbers: Floats,
-    group: Places,
-    windows: Floats,
-) -> None:
-    program, junctions, rows, packed = (
-        borrowed(program),
-        borrowed(junctions),
-        borrowed(rows),
-        borrowed(packed),
-    )
-    pool, clean, state, scratch = (
-        borrowed(pool),
-        borrowed(clean),
-        borrowed(state),
-        borrowed(scratch),
-    )
-    places, numbers, group, windows = (
-        borrowed(places),
-        borrowed(numbers),
-        borrowed(group),
-        borrowed(windows),
-    )
+    clean = np.empty(slots, dtype=np.int8)
+    scratch, places = np.empty((5, BLOCK_BARS)), np.empty(BLOCK_BARS, dtype=np.int64)
+    group, windows = np.empty((3, LANES), dtype=np.int64), np.empty((3, LANES))
     length = rows.shape[2]
     for first in range(0, length, BLOCK_BARS):
         width = min(BLOCK_BARS, length - first)
@@ -144,93 +92,29 @@ def _run(
             clean[k] = UNKNOWN
         i = 0
         while i < len(program):
-            one = program[i]
-            kind = one["kind"]
+            kind = program[i]["kind"]
             if kind == COMPARISON:
-                words = packed[one["out"], symbol, first // 64 : (first + width + 63) // 64]
-                a = _either(
-                    one["a_where"],
-                    one["a"],
-                    one["p0"],
-                    numbers[0],
+                i = _compare(program, i, pool, packed, symbol, first, width)
+            elif kind == ROLLING:
+                i = _roll(
+                    program,
+                    i,
                     pool,
+                    clean,
                     rows,
                     symbol,
                     first,
                     width,
-                )
-                b = _either(
-                    one["b_where"],
-                    one["b"],
-                    one["p1"],
-                    numbers[1],
-                    pool,
-                    rows,
-                    symbol,
-                    first,
-                    width,
-                )
-                _below(a, b, one["code"] == LESS, words)
-                i += 1
-                continue
-            if one["lanes"] > 1 and _group(
-                program[i : i + LANES],
-                pool,
-                clean,
-                rows,
-                symbol,
-                first,
-                width,
-                slots,
-                group,
-                windows,
-            ):
-                advance_lanes(
-                    one["code"],
-                    pool,
-                    group[0],
-                    group[1],
-                    width,
-                    windows[0],
-                    windows[1],
-                    windows[2],
                     state,
-                    group[2],
+                    scratch,
+                    places,
+                    group,
+                    windows,
                 )
-                for k in range(LANES):
-                    _keep(program[i + k], pool, clean, rows, symbol, first, width)
-                i += LANES
-                continue
-            out = pool[one["out"] * STRIDE : one["out"] * STRIDE + width]
-            if kind == ROLLING:
-                own = state[one["state"] : one["state_end"]]
-                _advance(one, pool, clean, rows, symbol, first, width, own, scratch, places, out)
+            elif kind == LOAD:
+                i = _load(program, i, pool, clean, rows, symbol, first, width)
             else:
-                a = _either(
-                    one["a_where"],
-                    one["a"],
-                    one["p0"],
-                    numbers[0],
-                    pool,
-                    rows,
-                    symbol,
-                    first,
-                    width,
-                )
-                b = _either(
-                    one["b_where"],
-                    one["b"],
-                    one["p1"],
-                    numbers[1],
-                    pool,
-                    rows,
-                    symbol,
-                    first,
-                    width,
-                )
-                _operate(one["code"], a, b, out)
-            _keep(one, pool, clean, rows, symbol, first, width)
-            i += 1
+                i = _operate(program, i, pool, clean, width, scratch)
     for i in range(len(junctions)):
         one = junctions[i]
         a, b = packed[one["a"], symbol], packed[one["b"], symbol]
@@ -238,186 +122,214 @@ def _run(
 
 
 @njit
-def _operand(
-    pool: Floats, rows: Floats, symbol: int, where: int, which: int, first: int, width: int
-) -> Floats:
-    if where == IN_ROW:
-        return rows[which, symbol, first : first + width]
-    return pool[which * STRIDE : which * STRIDE + width]
-
-
-@njit
-def _keep(
-    one: np.void,
+def _load(
+    program: Instructions,
+    i: int,
     pool: Floats,
     clean: Flags,
     rows: Floats,
     symbol: int,
     first: int,
     width: int,
-) -> None:
-    """Copy a value that later calls may want to its row; nothing is known of its NaNs yet."""
-    slot = one["out"]
-    clean[slot] = UNKNOWN
-    if one["row"] >= 0:
-        start = slot * STRIDE
-        rows[one["row"], symbol, first : first + width] = pool[start : start + width]
+) -> int:
+    """Bring blocks of values that are there already; return where other instructions begin."""
+    program, pool, rows = borrowed(program), borrowed(pool), borrowed(rows)
+    while i < len(program) and program[i]["kind"] == LOAD:
+        one = program[i]
+        start = one["out"] * STRIDE
+        pool[start : start + width] = rows[one["row"], symbol, first : first + width]
+        clean[one["out"]] = UNKNOWN
+        i += 1
+    return i
 
 
 @njit
-def _is_clean(
-    where: int,
-    which: int,
+def _compare(
+    program: Instructions,
+    i: int,
+    pool: Floats,
+    packed: Words,
+    symbol: int,
+    first: int,
+    width: int,
+) -> int:
+    """Pack comparisons, false where an operand is NaN; return where other instructions begin.
+
+    What lies behind the last bar in a slot is compared too and then masked.
+    """
+    program, pool, packed = borrowed(program), borrowed(pool), borrowed(packed)
+    count = (width + 63) // 64
+    mask = ~np.uint64(0) >> np.uint64(64 * count - width)
+    while i < len(program) and program[i]["kind"] == COMPARISON:
+        one = program[i]
+        words = packed[one["out"], symbol, first // 64 : first // 64 + count]
+        a, b, strictly = one["a"] * STRIDE, one["b"] * STRIDE, one["code"] == LESS
+        if one["b"] == LEVEL:
+            for k in range(count):
+                words[k] = _below_level(pool[a + 64 * k :], one["p1"], strictly)
+        elif one["a"] == LEVEL:
+            for k in range(count):
+                words[k] = _above_level(pool[b + 64 * k :], one["p0"], strictly)
+        else:
+            for k in range(count):
+                words[k] = _below(pool[a + 64 * k :], pool[b + 64 * k :], strictly)
+        words[count - 1] &= mask
+        i += 1
+    return i
+
+
+@inlined
+def _below(a: Floats, b: Floats, strictly: bool) -> np.uint64:
+    word = np.uint64(0)
+    if strictly:
+        for bit in range(64):
+            word |= np.uint64(a[bit] < b[bit]) << np.uint64(bit)
+    else:
+        for bit in range(64):
+            word |= np.uint64(a[bit] <= b[bit]) << np.uint64(bit)
+    return word
+
+
+@inlined
+def _below_level(a: Floats, level: float, strictly: bool) -> np.uint64:
+    word = np.uint64(0)
+    if strictly:
+        for bit in range(64):
+            word |= np.uint64(a[bit] < level) << np.uint64(bit)
+    else:
+        for bit in range(64):
+            word |= np.uint64(a[bit] <= level) << np.uint64(bit)
+    return word
+
+
+@inlined
+def _above_level(b: Floats, level: float, strictly: bool) -> np.uint64:
+    word = np.uint64(0)
+    if strictly:
+        for bit in range(64):
+            word |= np.uint64(level < b[bit]) << np.uint64(bit)
+    else:
+        for bit in range(64):
+            word |= np.uint64(level <= b[bit]) << np.uint64(bit)
+    return word
+
+
+@njit
+def _operate(
+    program: Instructions, i: int, pool: Floats, clean: Flags, width: int, levels: Floats
+) -> int:
+    """Write operators' values, NaN where they would be infinite (a division by zero too).
+
+    Returns
+    -------
+    int
+        Where other instructions begin.
+    """
+    program, pool, levels = borrowed(program), borrowed(pool), borrowed(levels)
+    kind = program[i]["kind"]
+    while i < len(program) and program[i]["kind"] == kind:
+        one = program[i]
+        code = one["code"]
+        a = pool[max(one["a"], 0) * STRIDE :]
+        b = pool[max(one["b"], 0) * STRIDE :]
+        if one["a"] == LEVEL:
+            a = levels[0]
+            a[:width] = one["p0"]
+        if one["b"] == LEVEL:
+            b = levels[1]
+            b[:width] = one["p1"]
+        out = pool[one["out"] * STRIDE :]
+        if code == NEGATION:
+            for t in range(width):
+                out[t] = -a[t]
+        elif code == PLUS:
+            for t in range(width):
+                out[t] = _finite(a[t] + b[t])
+        elif code == MINUS:
+            for t in range(width):
+                out[t] = _finite(a[t] - b[t])
+        elif code == TIMES:
+            for t in range(width):
+                out[t] = _finite(a[t] * b[t])
+        elif code == OVER:
+            for t in range(width):
+                out[t] = _finite(a[t] / b[t])
+        clean[one["out"]] = UNKNOWN
+        i += 1
+    return i
+
+
+@inlined
+def _finite(value: float) -> float:
+    return value if abs(value) < np.inf else np.nan
+
+
+@njit
+def _roll(
+    program: Instructions,
+    i: int,
     pool: Floats,
     clean: Flags,
     rows: Floats,
     symbol: int,
     first: int,
     width: int,
-) -> bool:
-    """Return whether a block of an operand has no NaN; asked once for each block of a slot."""
-    if where == IN_ROW:
-        return _defined(rows[which, symbol, first : first + width])
-    if clean[which] == UNKNOWN:
-        clean[which] = _defined(pool[which * STRIDE : which * STRIDE + width])
-    return bool(clean[which] == 1)
-
-
-@njit
-def _group(
-    members: Instructions,
-    pool: Floats,
-    clean: Flags,
-    rows: Floats,
-    symbol: int,
-    first: int,
-    width: int,
-    slots: int,
+    state: Floats,
+    scratch: Floats,
+    places: Places,
     group: Places,
     windows: Floats,
-) -> bool:
-    """Fill what `advance_lanes` needs; false if a member has a NaN to leave out.
-
-    An operand that lies in a row of its own is copied to one of the slots behind the others.
-    """
-    for k in range(LANES):
-        one = members[k]
-        where, which = one["a_where"], one["a"]
-        if not _is_clean(where, which, pool, clean, rows, symbol, first, width):
-            return False
-    for k in range(LANES):
-        one = members[k]
-        slot = one["a"]
-        if one["a_where"] == IN_ROW:
-            slot = slots + k
-            start = slot * STRIDE
-            pool[start : start + width] = rows[one["a"], symbol, first : first + width]
-        group[0, k], group[1, k] = slot * STRIDE, one["out"] * STRIDE
-        group[2, k] = one["state"]
-        windows[0, k], windows[1, k], windows[2, k] = one["p0"], one["p1"], one["p2"]
-    return True
-
-
-@njit
-def _either(
-    where: int,
-    which: int,
-    value: float,
-    row: Floats,
-    pool: Floats,
-    rows: Floats,
-    symbol: int,
-    first: int,
-    width: int,
-) -> Floats:
-    """Return an operand's block; of a constant, `row` filled with its value."""
-    if where == IS_CONSTANT:
-        row[:width] = value
-        return row[:width]
-    return _operand(pool, rows, symbol, where, max(which, 0), first, width)
-
-
-@njit
-def _below(a: Floats, b: Floats, strictly: bool, words: Words) -> None:
-    """Pack ``a < b`` (``a <= b`` unless `strictly`); false where either is NaN."""
-    for place in range(len(words)):
-        first = place * 64
-        last = min(first + 64, len(a))
-        word = np.uint64(0)
-        if last - first == 64 and strictly:
-            for bit in range(64):
-                word |= np.uint64(a[first + bit] < b[first + bit]) << np.uint64(bit)
-        elif last - first == 64:
-            for bit in range(64):
-                word |= np.uint64(a[first + bit] <= b[first + bit]) << np.uint64(bit)
+) -> int:
+    """Advance functions with a past; return where other instructions begin."""
+    program, pool, clean, rows = (
+        borrowed(program),
+        borrowed(pool),
+        borrowed(clean),
+        borrowed(rows),
+    )
+    state, scratch, places = borrowed(state), borrowed(scratch), borrowed(places)
+    group, windows = borrowed(group), borrowed(windows)
+    inputs, outputs, states = group[0], group[1], group[2]
+    p0, p1, p2 = windows[0], windows[1], windows[2]
+    while i < len(program) and program[i]["kind"] == ROLLING:
+        one = program[i]
+        count = one["lanes"]
+        together = count > 1
+        if together:
+            for k in range(LANES):
+                together &= _is_clean(program[i + k]["a"], pool, clean, width)
+        if together:
+            for k in range(LANES):
+                member = program[i + k]
+                inputs[k], outputs[k] = member["a"] * STRIDE, member["out"] * STRIDE
+                states[k] = member["state"]
+                p0[k], p1[k], p2[k] = member["p0"], member["p1"], member["p2"]
+            advance_lanes(one["code"], pool, inputs, outputs, width, p0, p1, p2, state, states)
         else:
-            for bit in range(last - first):
-                x, y = a[first + bit], b[first + bit]
-                truth = x < y or (x == y and not strictly)
-                word |= np.uint64(truth) << np.uint64(bit)
-        words[place] = word
+            count = 1
+            own = state[one["state"] : one["state_end"]]
+            out = pool[one["out"] * STRIDE : one["out"] * STRIDE + width]
+            _advance(one, pool, clean, width, own, scratch, places, out)
+        for k in range(i, i + count):
+            member = program[k]
+            slot, row = member["out"], member["row"]
+            clean[slot] = UNKNOWN
+            if row >= 0:  # later calls may want it
+                start = slot * STRIDE
+                rows[row, symbol, first : first + width] = pool[start : start + width]
+        i += count
+    return i
 
 
 @njit
-def _operate(code: int, a: Floats, b: Floats, out: Floats) -> None:
-    """Write an operator's values; NaN where they would be infinite (a division by zero too)."""
-    if code == NEGATION:
-        for t in range(len(out)):
-            out[t] = -a[t]
-    elif code == PLUS:
-        for t in range(len(out)):
-            value = a[t] + b[t]
-            out[t] = value if abs(value) < np.inf else np.nan
-    elif code == MINUS:
-        for t in range(len(out)):
-            value = a[t] - b[t]
-            out[t] = value if abs(value) < np.inf else np.nan
-    elif code == TIMES:
-        for t in range(len(out)):
-            value = a[t] * b[t]
-            out[t] = value if abs(value) < np.inf else np.nan
-    elif code == OVER:
-        for t in range(len(out)):
-            value = a[t] / b[t]
-            out[t] = value if abs(value) < np.inf else np.nan
-
-
-@njit
-def _join(code: int, a: Words, b: Words, out: Words) -> None:
-    if code == AND:
-        for word in range(len(out)):
-            out[word] = a[word] & b[word]
-    elif code == OR:
-        for word in range(len(out)):
-            out[word] = a[word] | b[word]
-    elif code == NOT:
-        for word in range(len(out)):
-            out[word] = ~a[word]
-    elif code == CROSSING:  # a now, b on the bar before
-        carried = np.uint64(0)
-        for word in range(len(out)):
-            before = b[word]
-            out[word] = a[word] & ((before << np.uint64(1)) | carried)
-            carried = before >> np.uint64(63)
-
-
-@njit
-def _defined(values: Floats) -> bool:
-    undefined = 0
-    for value in values:
-        undefined += value != value
-    return undefined == 0
-
-
-@njit
-def _warm_up(x: Floats, n: float, seen: Floats, out: Floats) -> None:
-    """Write `x` without the first n - 1 bars on which it is defined."""
-    for t in range(len(out)):
-        value = x[t]
-        if seen[0] < n - 1.0 and value == value:
-            seen[0] += 1.0
-            value = np.nan
-        out[t] = value
+def _is_clean(slot: int, pool: Floats, clean: Flags, width: int) -> bool:
+    """Return whether a slot's block has no NaN; looked for once in each."""
+    if clean[slot] == UNKNOWN:
+        undefined = 0
+        for value in pool[slot * STRIDE : slot * STRIDE + width]:
+            undefined += value != value
+        clean[slot] = undefined == 0
+    return bool(clean[slot] == 1)
 
 
 @njit
@@ -425,9 +337,6 @@ def _advance(
     one: np.void,
     pool: Floats,
     clean: Flags,
-    rows: Floats,
-    symbol: int,
-    first: int,
     width: int,
     own: Floats,
     scratch: Floats,
@@ -438,26 +347,24 @@ def _advance(
     code = one["code"]
     p0, p1, p2 = one["p0"], one["p1"], one["p2"]
     a, b, c, d, inputs = one["a"], -1, -1, -1, 1
-    where = one["a_where"]
-    if where == NOWHERE:
-        where = IN_SLOT
+    if a == NOWHERE:
         if code == OBV:
             a, b, inputs = CLOSE, VOLUME, 2
         else:
             a, b, c, inputs = HIGH, LOW, CLOSE, 3
             if code == VWAP:
                 d, inputs = VOLUME, 4
-    x0 = _operand(pool, rows, symbol, where, a, first, width)
-    x1 = _operand(pool, rows, symbol, where, b if inputs > 1 else a, first, width)
-    x2 = _operand(pool, rows, symbol, where, c if inputs > 2 else a, first, width)
-    x3 = _operand(pool, rows, symbol, where, d if inputs > 3 else a, first, width)
-    all_clean = _is_clean(where, a, pool, clean, rows, symbol, first, width)
-    for which in (b, c, d):
-        if which >= 0:
-            all_clean &= _is_clean(where, which, pool, clean, rows, symbol, first, width)
+    x0 = _block(pool, a, width)
+    x1 = _block(pool, b if inputs > 1 else a, width)
+    x2 = _block(pool, c if inputs > 2 else a, width)
+    x3 = _block(pool, d if inputs > 3 else a, width)
     if code == WARM_UP:
         _warm_up(x0, p0, own, out)
         return
+    all_clean = _is_clean(a, pool, clean, width)
+    for which in (b, c, d):
+        if which >= 0:
+            all_clean &= _is_clean(which, pool, clean, width)
     if all_clean:
         advance(code, x0, x1, x2, x3, p0, p1, p2, own, out)
         return
@@ -484,3 +391,38 @@ def _advance(
     out[:] = np.nan
     for i in range(count):
         out[places[i]] = found[i]
+
+
+@njit
+def _block(pool: Floats, slot: int, width: int) -> Floats:
+    return pool[slot * STRIDE : slot * STRIDE + width]
+
+
+@njit
+def _warm_up(x: Floats, n: float, seen: Floats, out: Floats) -> None:
+    """Write `x` without the first n - 1 bars on which it is defined."""
+    for t in range(len(out)):
+        value = x[t]
+        if seen[0] < n - 1.0 and value == value:
+            seen[0] += 1.0
+            value = np.nan
+        out[t] = value
+
+
+@njit
+def _join(code: int, a: Words, b: Words, out: Words) -> None:
+    if code == AND:
+        for word in range(len(out)):
+            out[word] = a[word] & b[word]
+    elif code == OR:
+        for word in range(len(out)):
+            out[word] = a[word] | b[word]
+    elif code == NOT:
+        for word in range(len(out)):
+            out[word] = ~a[word]
+    elif code == CROSSING:  # a now, b on the bar before
+        carried = np.uint64(0)
+        for word in range(len(out)):
+            before = b[word]
+            out[word] = a[word] & ((before << np.uint64(1)) | carried)
+            carried = before >> np.uint64(63)

@@ -1,8 +1,7 @@
-"""In which order the nodes of a graph are evaluated and where their rows go; no value is computed.
+"""What has to be evaluated of a graph, and where every row goes; no value is computed.
 
-Rules are taken tile by tile. What a tile is the last to use is freed at its end, so that few rows
-of a block are alive at a time and stay in a core's cache; within a tile, nodes of one height and
-one function stand together, so that several of them can be advanced at once.
+A slot is free again as soon as its last reader is written, so that few rows of a block are alive at
+a time. The order is that of `kasauti.features.order`.
 """
 
 import numpy as np
@@ -14,43 +13,34 @@ from kasauti.features.graph import (
     CONSTANT,
     JUNCTION,
     KIND,
+    POINTWISE,
     ROLLING,
     SERIES_KIND,
     WARM_UP,
     Nodes,
 )
-from kasauti.features.rolling import LANES, has_lanes, state_size
+from kasauti.features.rolling import state_size
 from kasauti.genome.codes import ARITY, SYMBOLS, Codes, Places
 from kasauti.genome.language import FUNCTIONS
 
-TILE = 128
-"""Rules of a tile: about 150 rows of 4 kB that nothing else uses, half of a core's second cache."""
+NOWHERE, LEVEL = -1, -2
+"""In place of a slot: there is no such operand, or it is a constant."""
 
-NOWHERE, IN_SLOT, IN_ROW, IS_CONSTANT = range(4)
-"""Where an operand is: a slot of the block's pool, a row over all bars, or a number."""
+LOAD = 6
+"""The kind of an instruction that brings a block of a value that is there already."""
 
 INSTRUCTION = np.dtype(
     [
         ("kind", np.int32),
         ("code", np.int32),
-        ("a_where", np.int32),
-        ("b_where", np.int32),
         ("lanes", np.int32),
-        ("height", np.int32),
-        ("a", np.int64),
-        ("b", np.int64),
-        ("out", np.int64),
-        ("row", np.int64),
-        ("state", np.int64),
-        ("state_end", np.int64),
-        ("p0", np.float64),
-        ("p1", np.float64),
-        ("p2", np.float64),
+        *((name, np.int64) for name in ("a", "b", "out", "row", "state", "state_end")),
+        *((name, np.float64) for name in ("p0", "p1", "p2")),
     ],
     align=True,
 )
-"""One node to evaluate. `a` and `b` are slots or rows, a constant operand stands in `p0` (first) or
-`p1` (second), where a function has its windows. `out` is a slot, or the row of a packed truth; a
+"""One node to evaluate. `a` and `b` are slots; a constant operand, `LEVEL`, stands in `p0` (first)
+or `p1` (second), where a function has its windows. `out` is a slot, or the row of a packed truth; a
 value that is kept is written to `row` too, else -1. `lanes` instructions from this one on, itself
 included, can be advanced at once."""
 
@@ -97,6 +87,12 @@ def is_common(nodes: Nodes, node: int) -> bool:
 
 
 @njit
+def is_loaded(code: int) -> bool:
+    """Whether a block of a value that is there already has to be brought to a slot."""
+    return KIND[code] in (ROLLING, POINTWISE)
+
+
+@njit
 def collect(
     nodes: Nodes,
     roots: Places,
@@ -104,10 +100,7 @@ def collect(
     seen: Places,
     place: Codes,
     now: int,
-    order: Codes,
-    first_tile: Codes,
-    last_tile: Codes,
-    height: Codes,
+    found: Codes,
     reads: Codes,
     used: Codes,
 ) -> tuple[int, int, int, int]:
@@ -117,49 +110,45 @@ def collect(
     ----------
     nodes : ndarray, dtype `NODE`
     roots : ndarray of shape (R,), int64
-        In the order of the rules; a tile is `TILE` of them.
     row_of : ndarray of shape (capacity,), int32
         Row of each node that is there already, else -1.
     seen, place : ndarray of shape (capacity,)
         Scratch; `seen` holds numbers below `now` only. Afterwards ``place[n]`` is the position in
-        `order` of each node n with ``seen[n] == now``, or -1 if it had its row.
+        `found` of each node n with ``seen[n] == now``, or -1 if it needs no instruction.
     now : int
-    order, first_tile, last_tile, height : ndarray of shape (limit,), int32
-        Filled: nodes to evaluate, the first and the last tile that use each, and one more than
-        the height of what must be evaluated before it.
+    found : ndarray of shape (limit,), int32
+        Filled: nodes to evaluate or to bring.
     reads : ndarray of shape (limit, 2), int32
-        Filled: positions in `order` of the operands, -1 for those that are not there.
+        Filled: positions in `found` of the operands, -1 for those that are not there.
     used : ndarray of shape (limit,), int32
         Filled with the nodes that have rows and are used.
 
     Returns
     -------
     tuple of int
-        How many nodes to evaluate, how many of them are packed rows, how many are common values,
-        and how many have rows.
+        How many nodes to evaluate or bring, how many of them are packed rows, how many are common
+        values to be kept, and how many nodes have rows.
     """
     stack = np.empty(4096, dtype=np.int64)
-    count, packed, common, found = 0, 0, 0, 0
-    for rule in range(len(roots)):
-        tile = rule // TILE
-        stack[0] = roots[rule]
+    count, packed, common, there = 0, 0, 0, 0
+    for root in roots:
+        stack[0] = root
         depth = 1
         while depth > 0:
             node = stack[depth - 1]
             if seen[node] == now:
                 depth -= 1
-                if place[node] >= 0:
-                    last_tile[place[node]] = tile
                 continue
             code = nodes[node]["code"]
-            if code == CONSTANT or row_of[node] >= 0:
+            has_row = code != CONSTANT and row_of[node] >= 0
+            if code == CONSTANT or (has_row and not is_loaded(code)):
                 depth -= 1
                 seen[node], place[node] = now, -1
-                if code != CONSTANT:
-                    used[found] = node
-                    found += 1
+                if has_row:
+                    used[there] = node
+                    there += 1
                 continue
-            a, b = operands_of(nodes, node)
+            a, b = (-1, -1) if has_row else operands_of(nodes, node)
             before = depth
             if b >= 0 and seen[b] != now:
                 stack[depth] = b
@@ -170,166 +159,158 @@ def collect(
             if depth > before:
                 continue
             depth -= 1
-            high = 0
-            for side, operand in enumerate((a, b)):
-                reads[count, side] = place[operand] if operand >= 0 else -1
-                if reads[count, side] >= 0:
-                    last_tile[place[operand]] = tile
-                    high = max(high, height[place[operand]])
-            if KIND[code] in (COMPARISON, JUNCTION):
+            reads[count, 0] = place[a] if a >= 0 else -1
+            reads[count, 1] = place[b] if b >= 0 else -1
+            if has_row:
+                used[there] = node
+                there += 1
+            elif KIND[code] in (COMPARISON, JUNCTION):
                 packed += 1
             elif is_common(nodes, node):
                 common += 1
             seen[node], place[node] = now, count
-            order[count], height[count] = node, high + 1
-            first_tile[count], last_tile[count] = tile, tile
+            found[count] = node
             count += 1
-    return count, packed, common, found
+    return count, packed, common, there
 
 
 @njit
 def emit(
     nodes: Nodes,
-    order: Codes,
-    first_tile: Codes,
-    last_tile: Codes,
-    height: Codes,
+    found: Codes,
     reads: Codes,
+    order: Places,
+    lanes: Codes,
     row_of: Codes,
     packed_rows: Places,
     value_rows: Places,
     fixed: int,
     program: Instructions,
     junctions: Instructions,
-    where: Codes,
     at: Places,
     kept: Places,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int]:
     """Write the program for the collected nodes and give every one of them its place.
 
     Parameters
     ----------
-    nodes, order, first_tile, last_tile, height, reads, row_of
-        As `collect` left them; no node's first tile is before that of the node before it.
+    nodes, found, reads, row_of
+        As `collect` left them.
+    order, lanes
+        As `kasauti.features.order.arrange` left them.
     packed_rows, value_rows : ndarray of int64
         Free rows for packed nodes and for common values; the latter may be too few.
     fixed : int
         Slots that hold the bars' own series, which are the first rows.
     program, junctions : ndarray, dtype `INSTRUCTION`
         Filled: what runs block by block, and what joins packed rows afterwards.
-    where, at, kept : ndarray of shape (count,)
-        Filled: `IN_SLOT` or `IN_ROW`, which, and the row that keeps a node from this call on, -1
+    at, kept : ndarray of shape (count,)
+        Filled: slot, or row of a packed truth, and the row that keeps a node from this call on, -1
         if none does.
 
     Returns
     -------
     tuple of int
-        Instructions, junctions, slots and numbers of state.
+        Junctions, slots and numbers of state.
     """
-    count = len(order)
-    tiles = 1 + (first_tile[count - 1] if count > 0 else 0)
-    last = tiles
-    for i in range(count):
-        last = max(last, last_tile[i] + 1)
-    leaves_with = np.full(last, -1, dtype=np.int64)  # linked lists of the slots that a tile frees
-    following = np.full(count, -1, dtype=np.int64)
+    count = len(found)
+    readers = np.zeros(count, dtype=np.int64)
+    for node in range(count):
+        if KIND[nodes[found[node]]["code"]] != JUNCTION:
+            for operand in reads[node]:
+                if operand >= 0:
+                    readers[operand] += 1
     free = np.empty(count, dtype=np.int64)
-    keys = np.empty(count, dtype=np.int64)
-    freed, slots, state, packed, values = 0, fixed, 0, 0, 0
-    written, joined = 0, 0
-    swept = 0
+    freed, slots, state, packed, values, joined = 0, fixed, 0, 0, 0, 0
     first = 0
-    while first < count:
-        tile = first_tile[first]
-        while swept < tile:  # everything that no later tile uses
-            node_place = leaves_with[swept]
-            while node_place >= 0:
-                free[freed] = at[node_place]
-                freed += 1
-                node_place = following[node_place]
-            swept += 1
-        stop = first
-        while stop < count and first_tile[stop] == tile:
-            keys[stop] = (height[stop] << 12) | nodes[order[stop]]["code"]
-            stop += 1
-        for offset in np.argsort(keys[first:stop], kind="mergesort"):
-            i = first + offset
-            node = order[i]
-            one = nodes[node]
-            code, kind = one["code"], KIND[one["code"]]
+    while first < len(order):
+        stop = first + lanes[first]
+        for place in range(first, stop):
+            i = order[place]
+            node = found[i]
+            code = nodes[node]["code"]
             kept[i] = -1
-            if kind in (COMPARISON, JUNCTION):
-                where[i], at[i], kept[i] = IN_ROW, packed_rows[packed], packed_rows[packed]
+            if KIND[code] == COMPARISON:
+                at[i] = kept[i] = packed_rows[packed]
                 packed += 1
-                if kind == JUNCTION:
-                    continue
             else:
-                if is_common(nodes, node) and values < len(value_rows):
+                if row_of[node] < 0 and is_common(nodes, node) and values < len(value_rows):
                     kept[i] = value_rows[values]
                     values += 1
-                where[i] = IN_SLOT
                 if freed > 0:
                     freed -= 1
                     at[i] = free[freed]
                 else:
                     at[i] = slots
                     slots += 1
-                following[i] = leaves_with[last_tile[i]]
-                leaves_with[last_tile[i]] = i
-            instruction = program[written]
-            written += 1
-            instruction["kind"], instruction["code"], instruction["lanes"] = kind, code, 1
-            instruction["height"] = height[i]
-            instruction["out"], instruction["row"] = at[i], kept[i]
-            if kind == ROLLING:
-                _windows(nodes, node, instruction)
-                instruction["state"] = state
-                p0, p1, p2 = instruction["p0"], instruction["p1"], instruction["p2"]
-                state += 1 if code == WARM_UP else state_size(code, p0, p1, p2)
-                instruction["state_end"] = state
-            a, b = operands_of(nodes, node)
-            instruction["a_where"], instruction["b_where"] = NOWHERE, NOWHERE
-            if a >= 0:
-                _locate(nodes, a, reads[i, 0], row_of, where, at, instruction, True)
-            if b >= 0:
-                _locate(nodes, b, reads[i, 1], row_of, where, at, instruction, False)
+            one = program[place]
+            one["lanes"] = lanes[first] if place == first else 1
+            state = _instruct(nodes, node, reads[i], row_of, at, kept[i], at[i], state, one)
+        for place in range(first, stop):  # after all outputs of the lanes have their slots
+            for operand in reads[order[place]]:
+                if operand >= 0:
+                    readers[operand] -= 1
+                    if readers[operand] == 0:
+                        free[freed] = at[operand]
+                        freed += 1
         first = stop
-    for i in range(count):  # in the order of collection: operands first
-        node = order[i]
-        one = nodes[node]
-        if KIND[one["code"]] == JUNCTION:
-            instruction = junctions[joined]
+    for i in range(count):  # as collected: operands first
+        code = nodes[found[i]]["code"]
+        if KIND[code] == JUNCTION:
+            at[i] = kept[i] = packed_rows[packed]
+            packed += 1
+            one = junctions[joined]
             joined += 1
-            instruction["kind"], instruction["code"], instruction["out"] = (
-                JUNCTION,
-                one["code"],
-                at[i],
-            )
-            instruction["a_where"], instruction["b_where"] = NOWHERE, NOWHERE
-            _locate(nodes, one["a"], reads[i, 0], row_of, where, at, instruction, True)
-            instruction["b"] = instruction["a"]
-            if one["b"] >= 0:
-                _locate(nodes, one["b"], reads[i, 1], row_of, where, at, instruction, False)
-    _join_lanes(program[:written])
-    return written, joined, slots, state
+            _instruct(nodes, found[i], reads[i], row_of, at, kept[i], at[i], state, one)
+            if one["b"] == NOWHERE:
+                one["b"] = one["a"]
+    return joined, slots, state
 
 
 @njit
-def _join_lanes(program: Instructions) -> None:
-    """Mark runs of instructions that can be advanced at once: one function, no one needs another.
+def _instruct(
+    nodes: Nodes,
+    node: int,
+    reads: Codes,
+    row_of: Codes,
+    at: Places,
+    row: int,
+    out: int,
+    state: int,
+    one: np.void,
+) -> int:
+    """Write an instruction; return where the next one's state begins."""
+    code = nodes[node]["code"]
+    one["kind"], one["code"] = KIND[code], code
+    one["out"], one["row"] = out, row
+    one["a"] = one["b"] = NOWHERE
+    if row_of[node] >= 0:
+        one["kind"], one["row"] = LOAD, row_of[node]
+        return state
+    one["state"] = state
+    if KIND[code] == ROLLING:
+        _windows(nodes, node, one)
+        p0, p1, p2 = one["p0"], one["p1"], one["p2"]
+        state += 1 if code == WARM_UP else state_size(code, p0, p1, p2)
+    one["state_end"] = state
+    a, b = operands_of(nodes, node)
+    if a >= 0:
+        one["a"] = _place_of(nodes, a, reads[0], row_of, at)
+        if one["a"] == LEVEL:
+            one["p0"] = nodes[a]["value"]
+    if b >= 0:
+        one["b"] = _place_of(nodes, b, reads[1], row_of, at)
+        if one["b"] == LEVEL:
+            one["p1"] = nodes[b]["value"]
+    return state
 
-    Instructions of one height and function stand together, and heights rise within a tile.
-    """
-    first = 0
-    while first + LANES <= len(program):
-        one = program[first]
-        code, together = one["code"], one["kind"] == ROLLING and has_lanes(one["code"])
-        for k in range(1, LANES):
-            together = together and program[first + k]["code"] == code
-            together = together and program[first + k]["height"] == one["height"]
-        if together:
-            one["lanes"] = LANES
-        first += LANES if together else 1
+
+@njit
+def _place_of(nodes: Nodes, operand: int, position: int, row_of: Codes, at: Places) -> int:
+    """Return an operand's slot or packed row; a series' row and slot are one number."""
+    if nodes[operand]["code"] == CONSTANT:
+        return LEVEL
+    return int(at[position] if position >= 0 else row_of[operand])
 
 
 @njit
@@ -343,32 +324,3 @@ def _windows(nodes: Nodes, node: int, instruction: np.void) -> None:
     instruction["p0"] = nodes[first]["value"] if literals > 0 else 0.0
     instruction["p1"] = nodes[second]["value"] if literals > 1 else 0.0
     instruction["p2"] = nodes[third]["value"] if literals > 2 else 0.0
-
-
-@njit
-def _locate(
-    nodes: Nodes,
-    operand: int,
-    position: int,
-    row_of: Codes,
-    where: Codes,
-    at: Places,
-    instruction: np.void,
-    is_first: bool,
-) -> None:
-    value = 0.0
-    if nodes[operand]["code"] == CONSTANT:
-        found, which, value = IS_CONSTANT, 0, nodes[operand]["value"]
-    elif row_of[operand] >= 0:
-        which = row_of[operand]
-        found = IN_SLOT if KIND[nodes[operand]["code"]] == SERIES_KIND else IN_ROW
-    else:
-        found, which = where[position], at[position]
-    if is_first:
-        instruction["a_where"], instruction["a"] = found, which
-        if found == IS_CONSTANT:
-            instruction["p0"] = value
-    else:
-        instruction["b_where"], instruction["b"] = found, which
-        if found == IS_CONSTANT:
-            instruction["p1"] = value

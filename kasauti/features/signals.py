@@ -15,6 +15,7 @@ from kasauti.errors import DataError
 from kasauti.features.bits import Words, pack, words_for
 from kasauti.features.blocks import pool_size, run_schedule
 from kasauti.features.graph import CANDLE, COMPARISON, JUNCTION, KIND, SERIES_KIND, Graph
+from kasauti.features.order import arrange
 from kasauti.features.patterns import PATTERNS, pattern
 from kasauti.features.rows import Rows
 from kasauti.features.schedule import INSTRUCTION, Instructions, collect, emit
@@ -165,25 +166,12 @@ class Signals:
         now = self._calls
         nodes = self._graph.nodes
         limit = 3 * len(population.codes) + 1
-        order, first_tile, last_tile, height, used = (
-            np.empty(limit, dtype=np.int32) for _ in range(5)
-        )
+        found, used = np.empty(limit, dtype=np.int32), np.empty(limit, dtype=np.int32)
         reads = np.empty((limit, 2), dtype=np.int32)
-        count, packed, common, found = collect(
-            nodes,
-            roots,
-            self._row_of,
-            self._seen,
-            self._place,
-            now,
-            order,
-            first_tile,
-            last_tile,
-            height,
-            reads,
-            used,
+        count, packed, common, there = collect(
+            nodes, roots, self._row_of, self._seen, self._place, now, found, reads, used
         )
-        order, used = order[:count], used[:found]
+        found, reads, used = found[:count], reads[:count], used[:there]
         is_packed = _is_packed(nodes["code"][used])
         used_packed = self._row_of[used[is_packed]].astype(np.int64)
         used_values = self._row_of[used[~is_packed]].astype(np.int64)
@@ -196,24 +184,24 @@ class Signals:
             self._value_rows.leave(used_values)
             raise RowsInUse
         value_rows = self._value_rows.take(common, self._row_of)
-        program = np.zeros(count, dtype=INSTRUCTION)
-        junctions = np.zeros(packed, dtype=INSTRUCTION)
-        where, at = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64)
-        kept = np.empty(count, dtype=np.int64)
-        written, joined, slots, state = emit(
+        order, lanes = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+        is_there = self._row_of[found] >= 0
+        written = arrange(nodes["code"][found], is_there, reads, order, lanes)
+        program = np.zeros(written, dtype=INSTRUCTION)
+        junctions = np.zeros(count - written, dtype=INSTRUCTION)
+        at, kept = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+        joined, slots, state = emit(
             nodes,
-            order,
-            first_tile[:count],
-            last_tile[:count],
-            height[:count],
-            reads[:count],
+            found,
+            reads,
+            order[:written],
+            lanes[:written],
             self._row_of,
             packed_rows,
             value_rows,
             len(self._names),
             program,
             junctions,
-            where,
             at,
             kept,
         )
@@ -225,12 +213,12 @@ class Signals:
         return _Plan(
             now,
             rows_of_roots,
-            program[:written],
+            program,
             junctions[:joined],
             slots,
             state,
-            order[is_kept].astype(np.int64),
-            _is_packed(nodes["code"][order[is_kept]]),
+            found[is_kept].astype(np.int64),
+            _is_packed(nodes["code"][found[is_kept]]),
             kept[is_kept],
             packed_rows,
             value_rows,
