@@ -31,10 +31,8 @@ LOAD = 6
 
 INSTRUCTION = np.dtype(
     [
-        ("kind", np.int32),
-        ("code", np.int32),
-        ("lanes", np.int32),
-        *((name, np.int64) for name in ("a", "b", "out", "row", "state", "state_end")),
+        *((name, np.int32) for name in ("kind", "code", "lanes", "a", "b", "out", "row")),
+        *((name, np.int32) for name in ("state", "state_end")),
         *((name, np.float64) for name in ("p0", "p1", "p2")),
     ],
     align=True,
@@ -217,7 +215,8 @@ def emit(
     readers = np.zeros(count, dtype=np.int64)
     for node in range(count):
         if KIND[nodes[found[node]]["code"]] != JUNCTION:
-            for operand in reads[node]:
+            for side in range(2):
+                operand = reads[node, side]
                 if operand >= 0:
                     readers[operand] += 1
     free = np.empty(count, dtype=np.int64)
@@ -247,7 +246,8 @@ def emit(
             one["lanes"] = lanes[first] if place == first else 1
             state = _instruct(nodes, node, reads[i], row_of, at, kept[i], at[i], state, one)
         for place in range(first, stop):  # after all outputs of the lanes have their slots
-            for operand in reads[order[place]]:
+            for side in range(2):
+                operand = reads[order[place], side]
                 if operand >= 0:
                     readers[operand] -= 1
                     if readers[operand] == 0:

@@ -213,7 +213,7 @@ class Counted:
     def __call__(self, *arguments: Any) -> None:
         program, junctions, _, _, symbol = arguments[:5]
         if symbol == 0:
-            evaluated = np.count_nonzero(program["kind"] != LOAD)
+            evaluated = int(np.count_nonzero(program["kind"] != LOAD))
             self.instructions.append(evaluated + len(junctions))
         run_schedule(*arguments)
 
