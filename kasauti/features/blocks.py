@@ -6,7 +6,6 @@ must not depend on rounding to fewer digits. Truths are packed, 64 bars to a wor
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kasauti.compiled import borrowed, inlined, njit
 from kasauti.features.bits import Words
@@ -36,10 +35,9 @@ BLOCK_BARS = 1024
 STRIDE = BLOCK_BARS + 8
 """From slot to slot: rows a multiple of 4 kB apart would share few places of the first cache."""
 
-UNKNOWN = -1
-"""Nobody has looked for NaN in a slot yet."""
-
-Flags = NDArray[np.int8]
+UNKNOWN, HOLED = -1, -2
+"""In place of the bar from which a slot's block is defined: nobody has looked for NaN in it yet; it
+has NaN after a defined bar."""
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
 """Rows of the bars' own fields."""
@@ -81,7 +79,7 @@ def run_schedule(
         As long as `emit` counted; overwritten.
     """
     state[:] = 0.0
-    clean = np.empty(slots, dtype=np.int8)
+    defined = np.empty(slots, dtype=np.int64)
     scratch, places = np.empty((5, BLOCK_BARS)), np.empty(BLOCK_BARS, dtype=np.int64)
     group, windows = np.empty((3, LANES), dtype=np.int64), np.empty((3, LANES))
     length = rows.shape[2]
@@ -89,7 +87,7 @@ def run_schedule(
         width = min(BLOCK_BARS, length - first)
         for k in range(fixed):
             pool[k * STRIDE : k * STRIDE + width] = rows[k, symbol, first : first + width]
-            clean[k] = UNKNOWN
+            defined[k] = UNKNOWN
         i = 0
         while i < len(program):
             kind = program[i]["kind"]
@@ -100,7 +98,7 @@ def run_schedule(
                     program,
                     i,
                     pool,
-                    clean,
+                    defined,
                     rows,
                     symbol,
                     first,
@@ -112,9 +110,9 @@ def run_schedule(
                     windows,
                 )
             elif kind == LOAD:
-                i = _load(program, i, pool, clean, rows, symbol, first, width)
+                i = _load(program, i, pool, defined, rows, symbol, first, width)
             else:
-                i = _operate(program, i, pool, clean, width, scratch)
+                i = _operate(program, i, pool, defined, width, scratch)
     for i in range(len(junctions)):
         one = junctions[i]
         a, b = packed[one["a"], symbol], packed[one["b"], symbol]
@@ -126,7 +124,7 @@ def _load(
     program: Instructions,
     i: int,
     pool: Floats,
-    clean: Flags,
+    defined: Places,
     rows: Floats,
     symbol: int,
     first: int,
@@ -138,7 +136,7 @@ def _load(
         one = program[i]
         start = one["out"] * STRIDE
         pool[start : start + width] = rows[one["row"], symbol, first : first + width]
-        clean[one["out"]] = UNKNOWN
+        defined[one["out"]] = UNKNOWN
         i += 1
     return i
 
@@ -216,7 +214,7 @@ def _above_level(b: Floats, level: float, strictly: bool) -> np.uint64:
 
 @njit
 def _operate(
-    program: Instructions, i: int, pool: Floats, clean: Flags, width: int, levels: Floats
+    program: Instructions, i: int, pool: Floats, defined: Places, width: int, levels: Floats
 ) -> int:
     """Write operators' values, NaN where they would be infinite (a division by zero too).
 
@@ -254,7 +252,7 @@ def _operate(
         elif code == OVER:
             for t in range(width):
                 out[t] = _finite(a[t] / b[t])
-        clean[one["out"]] = UNKNOWN
+        defined[one["out"]] = UNKNOWN
         i += 1
     return i
 
@@ -269,7 +267,7 @@ def _roll(
     program: Instructions,
     i: int,
     pool: Floats,
-    clean: Flags,
+    defined: Places,
     rows: Floats,
     symbol: int,
     first: int,
@@ -281,10 +279,10 @@ def _roll(
     windows: Floats,
 ) -> int:
     """Advance functions with a past; return where other instructions begin."""
-    program, pool, clean, rows = (
+    program, pool, defined, rows = (
         borrowed(program),
         borrowed(pool),
-        borrowed(clean),
+        borrowed(defined),
         borrowed(rows),
     )
     state, scratch, places = borrowed(state), borrowed(scratch), borrowed(places)
@@ -293,27 +291,31 @@ def _roll(
     p0, p1, p2 = windows[0], windows[1], windows[2]
     while i < len(program) and program[i]["kind"] == ROLLING:
         one = program[i]
-        count = one["lanes"]
-        together = count > 1
-        if together:
+        count, start = one["lanes"], 0
+        if count > 1:
             for k in range(LANES):
-                together &= _is_clean(program[i + k]["a"], pool, clean, width)
-        if together:
+                begins = _defined_from(program[i + k]["a"], pool, defined, width)
+                start = width if begins == HOLED else max(start, begins)
+        if count > 1 and start < width:
             for k in range(LANES):
                 member = program[i + k]
                 inputs[k], outputs[k] = member["a"] * STRIDE, member["out"] * STRIDE
                 states[k] = member["state"]
                 p0[k], p1[k], p2[k] = member["p0"], member["p1"], member["p2"]
-            advance_lanes(one["code"], pool, inputs, outputs, width, p0, p1, p2, state, states)
+                if start > 0:
+                    _advance(member, pool, defined, start, state, scratch, places)
+                    inputs[k] += start
+                    outputs[k] += start
+            advance_lanes(
+                one["code"], pool, inputs, outputs, width - start, p0, p1, p2, state, states
+            )
         else:
             count = 1
-            own = state[one["state"] : one["state_end"]]
-            out = pool[one["out"] * STRIDE : one["out"] * STRIDE + width]
-            _advance(one, pool, clean, width, own, scratch, places, out)
+            _advance(one, pool, defined, width, state, scratch, places)
         for k in range(i, i + count):
             member = program[k]
             slot, row = member["out"], member["row"]
-            clean[slot] = UNKNOWN
+            defined[slot] = UNKNOWN
             if row >= 0:  # later calls may want it
                 start = slot * STRIDE
                 rows[row, symbol, first : first + width] = pool[start : start + width]
@@ -322,30 +324,41 @@ def _roll(
 
 
 @njit
-def _is_clean(slot: int, pool: Floats, clean: Flags, width: int) -> bool:
-    """Return whether a slot's block has no NaN; looked for once in each."""
-    if clean[slot] == UNKNOWN:
-        undefined = 0
-        for value in pool[slot * STRIDE : slot * STRIDE + width]:
+def _defined_from(slot: int, pool: Floats, defined: Places, width: int) -> int:
+    """Return the bar from which a slot's block is defined, `HOLED` if it has NaN after one that is.
+
+    Looked for once in each block.
+    """
+    if defined[slot] == UNKNOWN:
+        values = _block(pool, slot, width)
+        undefined, first = 0, 0
+        for value in values:
             undefined += value != value
-        clean[slot] = undefined == 0
-    return bool(clean[slot] == 1)
+        if undefined > 0:
+            while first < width and values[first] != values[first]:
+                first += 1
+        defined[slot] = first if first == undefined else HOLED
+    return int(defined[slot])
 
 
 @njit
 def _advance(
     one: np.void,
     pool: Floats,
-    clean: Flags,
-    width: int,
-    own: Floats,
+    defined: Places,
+    stop: int,
+    state: Floats,
     scratch: Floats,
     places: Places,
-    out: Floats,
 ) -> None:
-    """Advance a function over a block; it sees only the bars on which all inputs are defined."""
+    """Advance a function over a block up to `stop`.
+
+    It sees only the bars on which all inputs are defined.
+    """
     code = one["code"]
     p0, p1, p2 = one["p0"], one["p1"], one["p2"]
+    own = state[one["state"] : one["state_end"]]
+    out = _block(pool, one["out"], stop)
     a, b, c, d, inputs = one["a"], -1, -1, -1, 1
     if a == NOWHERE:
         if code == OBV:
@@ -354,22 +367,28 @@ def _advance(
             a, b, c, inputs = HIGH, LOW, CLOSE, 3
             if code == VWAP:
                 d, inputs = VOLUME, 4
-    x0 = _block(pool, a, width)
-    x1 = _block(pool, b if inputs > 1 else a, width)
-    x2 = _block(pool, c if inputs > 2 else a, width)
-    x3 = _block(pool, d if inputs > 3 else a, width)
+    x0 = _block(pool, a, stop)
+    x1 = _block(pool, b if inputs > 1 else a, stop)
+    x2 = _block(pool, c if inputs > 2 else a, stop)
+    x3 = _block(pool, d if inputs > 3 else a, stop)
     if code == WARM_UP:
         _warm_up(x0, p0, own, out)
         return
-    all_clean = _is_clean(a, pool, clean, width)
-    for which in (b, c, d):
+    start, holed = 0, False
+    for which in (a, b, c, d):
         if which >= 0:
-            all_clean &= _is_clean(which, pool, clean, width)
-    if all_clean:
-        advance(code, x0, x1, x2, x3, p0, p1, p2, own, out)
+            begins = _defined_from(which, pool, defined, stop)
+            holed |= begins == HOLED
+            start = max(start, begins)
+    if not holed:
+        start = min(start, stop)
+        out[:start] = np.nan
+        if start < stop:
+            y0, y1, y2, y3 = x0[start:], x1[start:], x2[start:], x3[start:]
+            advance(code, y0, y1, y2, y3, p0, p1, p2, own, out[start:])
         return
     count = 0
-    for t in range(width):
+    for t in range(stop):
         if x0[t] == x0[t] and x1[t] == x1[t] and x2[t] == x2[t] and x3[t] == x3[t]:
             scratch[0, count], scratch[1, count] = x0[t], x1[t]
             scratch[2, count], scratch[3, count] = x2[t], x3[t]
