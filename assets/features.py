@@ -27,14 +27,25 @@ def daily(project: Project) -> dg.MaterializeResult[Any]:
 @dg.asset_check(asset=DAILY, blocking=True)
 def features_are_causal(project: Project) -> dg.AssetCheckResult:
     """Cutting the data, or changing all that follows, changes no feature before."""
-    from kasauti.features.causality import choose_cuts, find_leaks
+    from kasauti.features.causality import (
+        choose_cuts,
+        choose_starts,
+        find_leaks,
+        measure_warm_up,
+    )
     from kasauti.features.table import feature_values
 
-    bars = project.searched()
-    cuts = choose_cuts(bars, project.generator(), CUTS, MOVES)
+    bars, generator = project.searched(), project.generator()
+    cuts = choose_cuts(bars, generator, CUTS, MOVES)
     leaks = find_leaks(feature_values, bars, cuts)
+    warm_up = measure_warm_up(feature_values, bars, choose_starts(bars, generator))
     return dg.AssetCheckResult(
         passed=not leaks,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"cuts": len(cuts), "leaks": table(asdict(leak) for leak in leaks)},
+        metadata={
+            "cuts": len(cuts),
+            "leaks": table(asdict(leak) for leak in leaks),
+            # bars of history after which no feature depends on where the data begin
+            "warm_up": "all history" if warm_up.needed is None else warm_up.needed,
+        },
     )

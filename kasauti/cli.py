@@ -18,6 +18,7 @@ import click
 from kasauti import desk_commands
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
+from kasauti.noise.command import calibrate, noise
 from kasauti.options import (
     bars_options,
     emit,
@@ -27,6 +28,8 @@ from kasauti.options import (
     market_option,
     workers_options,
 )
+from kasauti.prove_command import prove
+from kasauti.stress_command import stress
 
 __all__ = ["cli", "emit", "json_option", "main"]
 
@@ -242,6 +245,12 @@ def evolve(
 @click.option(
     "--who", envvar="USER", default="operator", show_default=True, help="Who asks, for the record."
 )
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the strategy's tear sheet, one HTML page.",
+)
 @json_option
 def judge(
     bars: tuple[str, ...],
@@ -249,6 +258,7 @@ def judge(
     market: str,
     genome_file: Path,
     who: str,
+    report: Path | None,
     as_json: bool,
 ) -> int:
     """Put one strategy on trial.
@@ -259,7 +269,7 @@ def judge(
     """
     from kasauti import commands, show
 
-    verdict = commands.judge(commands.workspace(bars, market, index), genome_file, who)
+    verdict = commands.judge(commands.workspace(bars, market, index), genome_file, who, report)
     emit(verdict.to_json(), as_json, lambda: show.show_verdict(verdict))
     return 0 if verdict.approved else NEGATIVE_ANSWER
 
@@ -296,5 +306,5 @@ def sql(query: str | None, as_json: bool) -> None:
     emit({"rows": rows}, as_json, lambda: show.show_rows(columns, rows))
 
 
-for command in (bench, *desk_commands.COMMANDS):
+for command in (bench, calibrate, noise, prove, stress, *desk_commands.COMMANDS):
     cli.add_command(command)

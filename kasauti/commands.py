@@ -148,8 +148,8 @@ def save_genomes(found: SearchResult, folder: Path) -> None:
         write_atomically(folder / f"{one.hash[:12]}.toml", to_toml(one.genome).encode())
 
 
-def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
-    """Put one genome on trial."""
+def judge(space: Workspace, genome_file: Path, who: str, report: Path | None = None) -> Verdict:
+    """Put one genome on trial; write its tear sheet to `report` if that is given."""
     from kasauti.operations.progress import Progress as Stages
 
     genome = load_genome(genome_file)
@@ -157,9 +157,12 @@ def judge(space: Workspace, genome_file: Path, who: str) -> Verdict:
     now = _now(loaded.bars.market)
     admitted = space.admit(loaded.bars, now)
     with Stages() as stages, stages.stage("judge") as stage:
-        return research.put_on_trial(
+        verdict = research.put_on_trial(
             space, genome, admitted, now, who, stage.say, notes=loaded.notes
         )
+        if report is not None:
+            research.write_report(genome, verdict, admitted, report, now)
+    return verdict
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from kasauti.kernel_cache import drop_stale_kernels
 from kasauti.market import charges
 from kasauti.market.bars import Bars
 from kasauti.market.sources import load_sample
+from kasauti.validation.stress.labels import compile_kernels as compile_labels
 
 
 def compile_kernels() -> dict[str, float]:
@@ -39,6 +40,7 @@ def compile_kernels() -> dict[str, float]:
         "breeding": compile_breeding,
         "selection": lambda: first_dominators(np.zeros((1, 3)), np.zeros((1, 3))),
         "backtest": lambda: _backtest(bars, genomes),
+        "labels of worlds": compile_labels,
         "vectorbt": lambda: compare(genomes, bars),
         "vectorbt, as a verdict calls it": lambda: _second_opinion(genomes),
     }

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from kasauti.backtest import Account, Backtester
 from kasauti.evolution.choice import best
@@ -54,10 +55,16 @@ def search(
 
 
 def recall(
-    space: Workspace, genome: Genome, admitted: Admitted, *, may_open: bool = True
+    space: Workspace,
+    genome: Genome,
+    admitted: Admitted,
+    *,
+    may_open: bool = True,
+    thorough: bool = True,
 ) -> Verdict | None:
     """Return the verdict that this code gave on this data, None if it gave none."""
-    return Verdicts(space.home.verdicts).find(genome, **_rests_on(admitted, may_open))
+    rests_on = _rests_on(admitted, may_open, thorough)
+    return Verdicts(space.home.verdicts).find(genome, **rests_on)
 
 
 def put_on_trial(
@@ -69,9 +76,10 @@ def put_on_trial(
     progress: Callable[[str], None] | None = None,
     *,
     may_open: bool = True,
+    thorough: bool = True,
     notes: Sequence[str] = (),
 ) -> Verdict:
-    """Judge one genome and keep the verdict."""
+    """Judge one genome and keep the verdict; unless `thorough` the first failure ends it."""
     verdict = judge(
         genome,
         admitted,
@@ -82,22 +90,36 @@ def put_on_trial(
         who=who,
         progress=progress,
         may_open=may_open,
+        thorough=thorough,
         notes=notes,
     )
     kept = Verdicts(space.home.verdicts)
-    return kept.keep(verdict, genome, **_rests_on(admitted, may_open))
+    return kept.keep(verdict, genome, **_rests_on(admitted, may_open, thorough))
+
+
+def write_report(
+    genome: Genome, verdict: Verdict, admitted: Admitted, path: Path, now: datetime
+) -> None:
+    """Write the tear sheet of a verdict; the sealed bars are not read."""
+    from kasauti.operations.tearsheet import write_tear_sheet
+
+    searched = admitted.searched
+    write_tear_sheet(
+        verdict, genome, Backtester(searched, account=_account(searched)), path, now=now
+    )
 
 
 def _account(bars: Bars) -> Account:
     return Account(charges=get_market(bars.market).charges)
 
 
-def _rests_on(admitted: Admitted, may_open: bool) -> dict[str, str]:
+def _rests_on(admitted: Admitted, may_open: bool, thorough: bool) -> dict[str, str]:
     return {
         "data": data_version(admitted),
         "code": code_version(),
         "market": admitted.searched.market,  # names the charges
         "opening": str(may_open),
+        "thorough": str(thorough),
     }
 
 
@@ -110,7 +132,8 @@ def try_candidates(
 ) -> list[tuple[Verdict, bool]]:
     """Judge the last search's candidates, best first, and the reference strategy.
 
-    Only one of them may open the sealed bars: the best that passed all the other gates. Verdicts
+    A candidate that fails a gate goes no further; the reference, which only shows the way, sees
+    them all. Only one may open the sealed bars: the best that passed all the other gates. Verdicts
     that this code gave on this data stand: given again they would count more trials.
 
     Returns
@@ -121,12 +144,13 @@ def try_candidates(
     judged: list[tuple[Verdict, bool]] = []
     may_open = True
     for genome, is_reference in (
-        *((genome, False) for genome in candidates(space)),
+        *((genome, False) for genome in candidates(space, admitted.searched)),
         (reference_strategy(), True),
     ):
         may = may_open and not is_reference
-        verdict = recall(space, genome, admitted, may_open=may) or put_on_trial(
-            space, genome, admitted, now, WHO, progress, may_open=may, notes=notes
+        how = {"may_open": may, "thorough": is_reference}
+        verdict = recall(space, genome, admitted, **how) or put_on_trial(
+            space, genome, admitted, now, WHO, progress, notes=notes, **how
         )
         may_open = may_open and not has_opened(verdict)
         judged.append((verdict, is_reference))
@@ -138,8 +162,9 @@ def has_opened(verdict: Verdict) -> bool:
     return any(gate.name == "sealed" and "t_sealed" in gate.figures for gate in verdict.gates)
 
 
-def candidates(space: Workspace) -> tuple[Genome, ...]:
+def candidates(space: Workspace, searched: Bars) -> tuple[Genome, ...]:
     """Return the genomes of the last search's front that go to trial, best first."""
+    returns = Backtester(searched, account=_account(searched)).returns
     rows = space.lake.read("evolution/front").to_dict("records")
     front = [
         FrontMember(
@@ -149,7 +174,7 @@ def candidates(space: Workspace) -> tuple[Genome, ...]:
         )
         for row in rows
     ]
-    return tuple(member.genome for member in best(front))
+    return tuple(member.genome for member in best(front, returns))
 
 
 def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[Approval, Genome]]:
@@ -159,8 +184,8 @@ def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[A
     """
     approvals = Approvals(space.vault)
     granted = []
-    for genome in candidates(space):
-        verdict = recall(space, genome, admitted)
+    for genome in candidates(space, admitted.searched):
+        verdict = recall(space, genome, admitted, thorough=False)
         if verdict is not None and verdict.approved:
             approval = approvals.grant(verdict, code_version=code_version(), now=now, who=WHO)
             granted.append((approval, genome))

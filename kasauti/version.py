@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 # What decides a fill, a score or a verdict. Printing, alerts and commands may change freely.
-DECISIVE = ("market", "features", "regimes", "genome", "backtest", "validation")
+DECISIVE = ("market", "features", "regimes", "genome", "backtest", "testers", "validation")
 
 EVERYTHING = (*DECISIVE, "evolution", "execution")
 
@@ -23,7 +23,7 @@ def code_version(parts: tuple[str, ...] = DECISIVE) -> str:
     digest = hashlib.sha256()
     for part in parts:
         for path in sorted((PACKAGE / part).rglob("*")):
-            if path.suffix in {".py", ".toml", ".csv"}:
+            if path.suffix in {".py", ".toml", ".csv", ".json"}:
                 digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
                 digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

@@ -5,7 +5,17 @@ from typing import Any
 
 import dagster as dg
 
-from assets import evolution, execution, features, market, operations, regimes, signals, validation
+from assets import (
+    evolution,
+    execution,
+    features,
+    market,
+    operations,
+    regimes,
+    signals,
+    strategies,
+    validation,
+)
 from pipelines.jobs import JOBS
 from pipelines.schedules import SCHEDULES
 from pipelines.sensors import SENSORS
@@ -13,7 +23,10 @@ from resources.broker import GuardedBroker
 from resources.project import Project
 from resources.slack import SlackAlerts
 
-STAGES = [market, features, regimes, evolution, validation, signals, execution, operations]
+STAGES = [
+    *(market, features, regimes, evolution, validation, strategies),
+    *(signals, execution, operations),
+]
 
 
 def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:

@@ -19,7 +19,8 @@ from assets.market import BARS, FORWARD
 from assets.operations import REPORT
 from assets.regimes import LABELS
 from assets.signals import SIGNALS
-from assets.validation import APPROVALS, VERDICTS
+from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
+from assets.validation import APPROVALS, STAGE_KEYS, VERDICTS
 from kasauti.errors import KasautiError, UsageError
 from kasauti.execution import frames
 from kasauti.home import Home
@@ -50,7 +51,8 @@ RESEARCH = (
     Stage("features", (DAILY,)),
     Stage("regimes", (LABELS,)),
     Stage("evolution", (FRONT,)),
-    Stage("trial", (VERDICTS, APPROVALS)),
+    Stage("trial", (VERDICTS, *STAGE_KEYS, APPROVALS)),
+    Stage("tear sheets", (FAMILY_TREE, GRAVEYARD, TEAR_SHEETS)),
 )
 
 

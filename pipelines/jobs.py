@@ -6,6 +6,7 @@ from assets.execution import BOOK, INTENTS
 from assets.market import FORWARD
 from assets.operations import REPORT
 from assets.signals import SIGNALS
+from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
 from assets.validation import APPROVALS
 
 # A worker may die after the order went out: the ledger's claim makes an order single, a retry not.
@@ -17,7 +18,7 @@ IN_PROCESS = dg.in_process_executor
 
 research = dg.define_asset_job(
     "research",
-    selection=dg.AssetSelection.assets(APPROVALS).upstream(),
+    selection=dg.AssetSelection.assets(APPROVALS, FAMILY_TREE, GRAVEYARD, TEAR_SHEETS).upstream(),
     description="Bars to verdict: ingest, check, label, evolve, judge, approve.",
     executor_def=IN_PROCESS,
     tags=NO_RETRY,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kasauti.backtest.result import Scores
-from kasauti.genome.codes import ALL_REGIMES, NO_DISTANCE, Places, Population
+from kasauti.genome.codes import ALL_REGIMES, ATR, NO_DISTANCE, Places, Population
 from kasauti.market.bars import Floats
 from kasauti.regimes.model import REGIMES
 
@@ -32,29 +32,46 @@ class Constraints:
         Closed trades on all symbols together.
     max_drawdown : float
         Of the panel, as a positive fraction.
+    max_share : float
+        Of the account in one position; 1 is no constraint, more cannot be bought.
+    calm : float
+        A quiet day's ATR as a share of the price: a stop of so many ATR is then as near as it
+        gets, and the position as large.
     """
 
     min_trades: int
     max_drawdown: float
+    max_share: float = 1.0
+    calm: float = math.inf
 
-    def violations(self, trades: Places, max_drawdown: Floats) -> Floats:
+    def violations(self, trades: Places, max_drawdown: Floats, shares: Floats) -> Floats:
         """Return how far each genome breaks the constraints, 0 where it keeps them."""
         missing = np.maximum(self.min_trades - trades, 0) / self.min_trades
         total: Floats = missing + np.maximum(-max_drawdown - self.max_drawdown, 0.0)
+        total += np.maximum(shares - self.max_share, 0.0)
         return total
 
-    def flaws(self, trades: Places, max_drawdown: Floats) -> list[str]:
+    def shares(self, population: Population) -> Floats:
+        """Return the largest part of its account that each genome can put into one position."""
+        genes = population.genes
+        near = np.where(genes["stop_kind"] == ATR, self.calm, 1.0) * genes["stop"]
+        shares: Floats = np.minimum(genes["risk"] / near, 1.0)
+        return shares
+
+    def flaws(self, trades: Places, max_drawdown: Floats, shares: Floats) -> list[str]:
         """Say for each genome which constraints it breaks; nothing where it keeps them."""
         few = {n: f"too few trades: {n} of {self.min_trades}" for n in range(self.min_trades)}
-        allowed = f"{self.max_drawdown:.0%} allowed"
+        allowed, most = f"{self.max_drawdown:.0%} allowed", f"{self.max_share:.0%}"
         excess = (-max_drawdown - self.max_drawdown).tolist()
         texts = []
-        for count, depth, beyond in zip(
-            trades.tolist(), max_drawdown.tolist(), excess, strict=True
+        for count, depth, beyond, share in zip(
+            trades.tolist(), max_drawdown.tolist(), excess, shares.tolist(), strict=True
         ):
             flaws = [few[count]] if count in few else []
             if beyond > 0.0:
                 flaws.append(f"drawdown too deep: {-depth:.1%} with {allowed}")
+            if share > self.max_share:
+                flaws.append(f"position too large: {share:.0%} of the account, {most} allowed")
             texts.append("; ".join(flaws))
         return texts
 
@@ -88,7 +105,8 @@ def assess(
         *(scores.trades, scores.total_return, scores.max_drawdown, scores.t),
     )
     figures = np.column_stack(columns).astype(np.float64)
-    violations = constraints.violations(scores.trades, scores.max_drawdown)[:, None]
+    shares = constraints.shares(population)
+    violations = constraints.violations(scores.trades, scores.max_drawdown, shares)[:, None]
     objectives = np.where(violations > 0.0, INFEASIBLE - violations, figures[:, : len(OBJECTIVES)])
     return Assessments(figures, objectives)
 

@@ -8,10 +8,12 @@ a finished one is answered from its checkpoint.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +138,17 @@ def _seed(seed: int, dead: frozenset[str]) -> list[int]:
     return [seed, int(hashlib.sha256("".join(sorted(dead)).encode()).hexdigest(), 16)]
 
 
+QUIET = 0.05
+
+
+def _calm(backtester: Backtester) -> float:
+    """Return the ATR of a quiet day, the 20th, as a share of the price; the calmest symbol's."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranges = backtester.setting.panel.atr / backtester.bars.close
+    known = [row[np.isfinite(row) & (row > 0.0)] for row in ranges]
+    return min((float(np.quantile(row, QUIET)) for row in known if len(row)), default=math.inf)
+
+
 @dataclass(frozen=True)
 class _Run:
     """What stays the same from generation to generation."""
@@ -148,9 +161,11 @@ class _Run:
     at: datetime
     executor: Executor | None
 
-    @property
+    @cached_property
     def constraints(self) -> Constraints:
-        return Constraints(self.settings.min_trades, self.settings.max_drawdown)
+        asked = self.settings
+        calm = _calm(self.backtester)
+        return Constraints(asked.min_trades, asked.max_drawdown, asked.max_share, calm)
 
     def advance(self, state: State) -> Children:
         """Bring `state` one generation on and return the genomes that were evaluated."""

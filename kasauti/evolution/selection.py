@@ -158,7 +158,8 @@ def _deaths(
     flawed: Booleans = ~cohort.feasible[leaving]
     broken = leaving[flawed]
     trades = cohort.column("trades")[broken].astype(np.int64)
-    causes[flawed] = constraints.flaws(trades, cohort.column("max_drawdown")[broken])
+    shares = constraints.shares(cohort.population.take(broken))
+    causes[flawed] = constraints.flaws(trades, cohort.column("max_drawdown")[broken], shares)
     twin = ~flawed & (simplest[leaving] != leaving)
     causes[twin] = [
         f"twin: trades exactly like {name}, which is simpler or older"

@@ -3,9 +3,13 @@
 Two trials at every cut t, both exact: the function of the first t bars must equal the first t
 values of the function of all bars (truncation), and so must the function of bars whose future is
 replaced by noise, by nothing, or by ten times itself (perturbation).
+
+A third trial leaves out the *first* bars: how many bars later are the values the same again? That
+is no leak, it is the warm-up that a user must grant. It is measured within a tolerance, because a
+recursive average forgets its start only bit by bit.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +22,7 @@ from kasauti.market.bars import Bars
 Floats = NDArray[np.float64]
 Function = Callable[[Bars], NDArray[Any]]
 NOISE = 0.1  # standard deviation of the log factor on a future bar: larger than any usual day
+TOLERANCE = 1e-6  # of a value's size, below which an old start counts as forgotten
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,22 @@ class Leak:
     cut: int
     first_bad_position: int
     what: str
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How long values depend on where the data begin.
+
+    Attributes
+    ----------
+    needed : int or None
+        Bars after the start from which all values agree with those of the longer history; None
+        where they do not settle within half of the bars.
+    tolerance : float
+    """
+
+    needed: int | None
+    tolerance: float
 
 
 def choose_cuts(bars: Bars, rng: np.random.Generator, count: int = 20, moves: int = 3) -> list[int]:
@@ -86,16 +107,61 @@ def find_leaks(function: Function, bars: Bars, cuts: Iterable[int], seed: int = 
     DataError
         If the function does not return one value a bar.
     """
-    whole = _values(function, bars)
+    return find_all_leaks({"": function}, bars, cuts, seed)[""]
+
+
+def find_all_leaks(
+    functions: Mapping[str, Function], bars: Bars, cuts: Iterable[int], seed: int = 0
+) -> dict[str, list[Leak]]:
+    """Return what `find_leaks` finds for each of many functions, on the same changed bars."""
+    whole = {name: _values(function, bars) for name, function in functions.items()}
+    leaks: dict[str, list[Leak]] = {name: [] for name in functions}
     rng = np.random.default_rng(seed)
-    leaks = []
     for cut in cuts:
         for what, changed in _trials(bars, cut, rng).items():
-            found = _values(function, changed)[..., :cut]
-            position = _first_difference(whole[..., :cut], found)
-            if position is not None:
-                leaks.append(Leak(cut, position, what))
+            for name, function in functions.items():
+                found = _values(function, changed)[..., :cut]
+                position = _first_difference(whole[name][..., :cut], found)
+                if position is not None:
+                    leaks[name].append(Leak(cut, position, what))
     return leaks
+
+
+def choose_starts(bars: Bars, rng: np.random.Generator, count: int = 3) -> list[int]:
+    """Return `count` places in the first half of the bars to begin at instead, sorted."""
+    half = len(bars.times) // 2
+    if half < 1:
+        raise DataError(f"{len(bars.times)} bars cannot begin later: give at least two")
+    return sorted({int(start) for start in rng.integers(1, half, size=count, endpoint=True)})
+
+
+def measure_warm_up(
+    function: Function, bars: Bars, starts: Iterable[int], tolerance: float = TOLERANCE
+) -> WarmUp:
+    """Return how many bars `function` needs before it no longer matters where the data begin.
+
+    Parameters
+    ----------
+    function : callable
+        As for `find_leaks`.
+    bars : Bars
+    starts : iterable of int
+        Bars left out at the beginning, see `choose_starts`; the longest warm-up counts.
+    tolerance : float
+        Values agree if they differ by no more than this share of their own size or of their row's
+        median size, whichever is larger. Of anything but numbers every difference counts.
+    """
+    whole = _values(function, bars)
+    needed = 0
+    for start in starts:
+        late = _values(function, bars.between(start))
+        position = _last_difference(whole[..., start:], late, tolerance)
+        if position is None:
+            continue
+        if position + 1 > late.shape[-1] // 2:
+            return WarmUp(None, tolerance)
+        needed = max(needed, position + 1)
+    return WarmUp(needed, tolerance)
 
 
 def assert_causal(function: Function, bars: Bars, cuts: Iterable[int], seed: int = 0) -> None:
@@ -157,3 +223,23 @@ def _first_difference(left: NDArray[Any], right: NDArray[Any]) -> int | None:
         different &= ~(np.isnan(left) & np.isnan(right))
     positions = np.flatnonzero(different.reshape(-1, left.shape[-1]).any(axis=0))
     return int(positions[0]) if len(positions) else None
+
+
+def _last_difference(long: NDArray[Any], late: NDArray[Any], tolerance: float) -> int | None:
+    """Return the last position at which the values of both histories differ."""
+    different = long != late
+    if np.issubdtype(long.dtype, np.inexact):
+        size = np.maximum(np.abs(long), _median_size(long))
+        both = np.isfinite(long) & np.isfinite(late)
+        with np.errstate(invalid="ignore"):
+            different &= ~(both & (np.abs(long - late) <= tolerance * size))
+        different &= ~(np.isnan(long) & np.isnan(late))
+    positions = np.flatnonzero(different.reshape(-1, long.shape[-1]).any(axis=0))
+    return int(positions[-1]) if len(positions) else None
+
+
+def _median_size(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the median of the finite absolute values of every row, 0 for a row without one."""
+    sizes = np.where(np.isfinite(values), np.abs(values), np.nan)
+    empty = np.isnan(sizes).all(axis=-1, keepdims=True)
+    return np.nanmedian(np.where(empty, 0.0, sizes), axis=-1, keepdims=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kasauti.backtest import Account, Backtester, Trade
+from kasauti.backtest import Account, Backtester
 from kasauti.errors import DataError
 from kasauti.execution.events import Decision, GateDecided
 from kasauti.execution.frames import profit_so_far
 from kasauti.execution.projections import Book
 from kasauti.genome import Genome, genome_from_genes
-from kasauti.market.bars import Bars, Floats
+from kasauti.market.bars import Bars
+from kasauti.operations.candidate import candidate_facts
+from kasauti.operations.gate_rows import regime_rows
 from kasauti.operations.plots import Generation
 from kasauti.operations.report import headline, write_report
 from kasauti.operations.report_data import (
@@ -32,14 +34,11 @@ from kasauti.operations.report_data import (
     IntentRow,
     JudgedStrategy,
     PositionRow,
-    RegimeScore,
     ReplayFacts,
     ReportData,
     SearchFacts,
     Survivor,
-    TradeRow,
 )
-from kasauti.regimes.model import REGIMES
 from kasauti.regimes.online import label_online, market_closes
 from kasauti.trading import ReplayDesk
 from kasauti.validation.reference_strategy import reference_strategy
@@ -180,6 +179,9 @@ def _judged(space: Workspace) -> tuple[JudgedStrategy, ...]:
             bool(rows["approved"].iloc[0]),
             tuple(_gate(row) for row in rows.to_dict("records")),
             bool(rows["reference"].iloc[0]),
+            regime_rows(
+                {row["gate"]: json.loads(row["figures"]) for row in rows.to_dict("records")}
+            ),
         )
         for genome, rows in frame.groupby("genome", sort=False)
     )
@@ -193,27 +195,7 @@ def _gate(row: Row) -> GateRow:
 
 
 def _candidate(space: Workspace, bars: Bars, name: str) -> CandidateFacts:
-    genome = _genome(space, name)
-    backtester = Backtester(bars, account=Account())
-    result, score = backtester.run(genome), backtester.score(genome)
-    return CandidateFacts(
-        hash=name,
-        genes=genome.to_genes(),
-        times=result.times,
-        equity=result.panel_equity,
-        benchmark=_held(bars, float(result.panel_equity[0])),
-        benchmark_name=f"holding {bars.index_symbol or 'the symbols'}",
-        metrics=result.metrics.to_json(),
-        regimes=tuple(
-            RegimeScore(regime.value, score.regime_trades[code], score.regime_mean[code])
-            for code, regime in enumerate(REGIMES)
-        ),
-        trades=tuple(map(_trade, sorted(result.trades, key=lambda one: str(one.entry_time)))),
-    )
-
-
-def _trade(trade: Trade) -> TradeRow:
-    return TradeRow(**{one.name: getattr(trade, one.name) for one in fields(TradeRow)})
+    return candidate_facts(_genome(space, name), Backtester(bars, account=Account()))
 
 
 def _genome(space: Workspace, name: str) -> Genome:
@@ -221,13 +203,6 @@ def _genome(space: Workspace, name: str) -> Genome:
         if row["genome"] == name:
             return genome_from_genes(json.loads(str(row["genes"])))
     raise DataError(f"{name[:12]} was judged but is not on the front: run the search again")
-
-
-def _held(bars: Bars, capital: float) -> Floats:
-    closes = market_closes(bars)
-    first = closes[np.isfinite(closes)][0]
-    held: Floats = closes / first * capital
-    return held
 
 
 def _replay(desk: ReplayDesk) -> ReplayFacts | None:

@@ -75,6 +75,8 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
+WIDE, NARROW = 8.4, 4.4  # inches: a page, and a phone held upright
+
 _TOKENS = {value: f"var(--plot-{name}, {value})" for name, value in COLOURS.items()}
 _ANY_TOKEN = re.compile("|".join(_TOKENS))
 _ANY_ID = re.compile(r'((?:\sid="|url\(#|href="#))')
@@ -148,7 +150,7 @@ def as_markdown(png: bytes, alt: str) -> str:
     return f"![{text}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
-def new_figure(width: float = 8.4, height: float = 3.6, rows: tuple[float, ...] = (1.0,)) -> Any:
+def new_figure(width: float = WIDE, height: float = 3.6, rows: tuple[float, ...] = (1.0,)) -> Any:
     """Return a figure and its axes from top to bottom, sharing the time axis.
 
     Built without pyplot, so nothing global remembers the figure and threads do not meet.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kasauti.operations.curves import (
+    POINTS_AN_INCH,
     Floats,
     Times,
     date_axis,
@@ -18,6 +19,7 @@ from kasauti.operations.curves import (
 )
 from kasauti.operations.figure import (
     COLOURS,
+    WIDE,
     Plot,
     as_markdown,
     new_figure,
@@ -68,6 +70,7 @@ def equity_and_drawdown(
     title: str = "",
     names: tuple[str, str] = ("strategy", "holding the index"),
     currency: str = "₹",
+    width: float = WIDE,
 ) -> Plot:
     """Draw equity above and the fall from its highest point below, both against a benchmark.
 
@@ -77,7 +80,8 @@ def equity_and_drawdown(
     equity, benchmark : ndarray of shape (T,)
         Money at each close, the benchmark scaled to the same start. NaN leaves a hole.
     """
-    figure, (top, bottom) = new_figure(height=4.6, rows=(2.6, 1.0))
+    figure, (top, bottom) = new_figure(width, height=4.6 if width >= WIDE else 3.6, rows=(2.6, 1.0))
+    most = int(POINTS_AN_INCH * width)
     lines = [(names[0], equity, "blue")]
     if benchmark is not None:
         lines.append((names[1], benchmark, "grey"))
@@ -90,9 +94,9 @@ def equity_and_drawdown(
         top.set_title(title)
         for order, (name, line, colour) in enumerate(drawn):
             falls = drawdown(line)
-            at, values = thinned(times, line)
+            at, values = thinned(times, line, most)
             top.plot(at, values, color=COLOURS[colour], label=name, zorder=3 - order)
-            at, values = thinned(times, falls)
+            at, values = thinned(times, falls, most)
             bottom.plot(at, values, color=COLOURS[colour], linewidth=0.9, zorder=3 - order)
             if order == 0:
                 bottom.fill_between(at, values, 0.0, color=COLOURS[colour], **FILL)

@@ -1,11 +1,8 @@
 """The report as one self-contained HTML page; what it says is `ReportData`, looks are templates."""
 
 import math
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +11,9 @@ import numpy as np
 from kasauti.operations import plots, words
 from kasauti.operations.curves import deepest, first_known, last_known
 from kasauti.operations.market_plots import FEWEST_TRADES
+from kasauti.operations.page import environment, write_page
 from kasauti.operations.report_data import CandidateFacts, ReportData
+from kasauti.operations.trial_plots import strategies_by_regime
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 SHOWN_TRADES = 8  # at each end
 SHOWN_SURVIVORS = 8
 SHOWN_PARTS = 4  # of a list among a gate's figures
-SHORT_HASH = 12  # of 64 digits; no two of a billion strategies are likely to share it
 
 _DAYS_A_YEAR = 365.25
 
@@ -44,24 +42,7 @@ def render_report(data: ReportData) -> str:
 
     Every text of `data` is escaped, so a hostile genome or file name stays text.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("kasauti.operations"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "money": partial(words.money, currency=data.currency),
-        "percent": words.percent,
-        "number": words.number,
-        "grouped": words.grouped,
-        "day": words.day,
-        "short": lambda text: text[:SHORT_HASH],
-    }
-    page = environment.get_template("report.html.j2")
+    page = environment(data.currency).get_template("report.html.j2")
     return page.render(
         data=data,
         headline=headline(data),
@@ -81,17 +62,7 @@ def render_report(data: ReportData) -> str:
 
 def write_report(data: ReportData, path: Path) -> Path:
     """Write the page to `path` in one step: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render_report(data))
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_page(render_report(data), path)
 
 
 def headline(data: ReportData) -> str:
@@ -272,6 +243,9 @@ def _drawings(data: ReportData) -> dict[str, "Markup"]:
                 np.array([[one.mean_return for one in candidate.regimes]]),
                 np.array([[one.trades for one in candidate.regimes]]),
             )
+    by_regime = {one.hash[:8]: one.regimes for one in data.judged if one.regimes}
+    if by_regime:
+        made["strategies"] = strategies_by_regime(by_regime)
     replay = data.replay
     if replay is not None and replay.profit is not None and replay.profit_times is not None:
         made["profit"] = plots.profit_curve(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kasauti.market.bars import Bars
+from kasauti.operations.gate_rows import RegimeRow
 from kasauti.operations.plots import Generation
 
 Floats = NDArray[np.float64]
@@ -174,12 +175,19 @@ class GateRow:
 
 @dataclass(frozen=True)
 class JudgedStrategy:
-    """One strategy with its gates; `approved` only where every gate passed."""
+    """One strategy with its gates; `approved` only where every gate passed.
+
+    Attributes
+    ----------
+    regimes : tuple of RegimeRow
+        What the gate of the regimes recorded.
+    """
 
     hash: str
     approved: bool
     gates: tuple[GateRow, ...]
     is_reference: bool = False
+    regimes: tuple[RegimeRow, ...] = ()
 
 
 @dataclass(frozen=True)

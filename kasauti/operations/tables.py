@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kasauti.evolution.lineage import Kin
 from kasauti.evolution.outcome import SearchResult
+from kasauti.evolution.trials import Death
 from kasauti.execution.model import Intent, Outcome
 from kasauti.execution.signals import Signal
 from kasauti.market.bars import Bars
 from kasauti.market.findings import Finding
 from kasauti.regimes.model import REGIMES
 from kasauti.validation.approvals import Approval
+from kasauti.validation.gates.model import Gate
+from kasauti.validation.stages import Entrant
 from kasauti.validation.verdict import Verdict
 
 FINDING_COLUMNS = ["file", "row", "problem", "remedy", "severity", "rows_dropped"]
@@ -34,6 +38,7 @@ OUTCOME_COLUMNS = [
     *("key", "symbol", "purpose", "side", "quantity"),
     *("limit", "valid_from", "valid_until", "outcome", "tag"),
 ]
+ENTRANT_COLUMNS = [field.name for field in fields(Entrant)]
 APPROVAL_COLUMNS = ["genome", "genes", "scope", "label", "tier", "granted", "expires", "approval"]
 
 
@@ -87,11 +92,83 @@ def verdicts_frame(verdicts: Sequence[tuple[Verdict, bool]]) -> pd.DataFrame:
                 "passed": gate.passed,
                 "reason": gate.reason,
                 "figures": json.dumps(gate.to_json()["figures"]),
+                "family": verdict.family,
+                "notes": json.dumps(list(verdict.notes)),
+                "data_version": verdict.data_version,
             }
             for verdict, is_reference in verdicts
             for gate in verdict.gates
         ]
     )
+
+
+def verdicts_from(frame: pd.DataFrame) -> list[tuple[Verdict, bool]]:
+    """Return the verdicts of `verdicts_frame`, in their order, each with the reference's flag."""
+    found = []
+    for _, rows in frame.groupby("genome", sort=False):
+        first = rows.iloc[0]
+        gates = tuple(
+            Gate(row["gate"], bool(row["passed"]), row["reason"], json.loads(row["figures"]))
+            for row in rows.to_dict("records")
+        )
+        verdict = Verdict(
+            bool(first["approved"]),
+            str(first["genome"]),
+            str(first["family"]),
+            gates,
+            tuple(json.loads(first["notes"])),
+            str(first["data_version"]),
+        )
+        found.append((verdict, bool(first["reference"])))
+    return found
+
+
+def entrants_frame(reached: Sequence[Entrant]) -> pd.DataFrame:
+    """Return one row a strategy that reached a stage of the trial."""
+    frame = pd.DataFrame([asdict(one) for one in reached], columns=ENTRANT_COLUMNS)
+    return frame.astype({"reference": bool, "passed": bool})
+
+
+def family_frame(families: Mapping[str, Sequence[Kin]]) -> pd.DataFrame:
+    """Return one row a strategy and ancestor, the strategy itself first."""
+    return pd.DataFrame(
+        [
+            {"strategy": name, **asdict(one), "parents": ", ".join(one.parents)}
+            for name, kin in families.items()
+            for one in kin
+        ],
+        columns=["strategy", *(one.name for one in fields(Kin))],
+    ).astype({"on_line": bool})
+
+
+def graveyard_frame(deaths: Iterable[Death]) -> pd.DataFrame:
+    """Return one row a death: the cause in the words before its figure, and in full."""
+    rows = [
+        {
+            "genome": death.genome,
+            "stage": death.stage,
+            "cause": death.cause.partition(":")[0],
+            "in_full": death.cause,
+            "search": death.search or "",
+        }
+        for death in deaths
+    ]
+    return pd.DataFrame(rows, columns=["genome", "stage", "cause", "in_full", "search"])
+
+
+def causes_frame(graveyard: pd.DataFrame, names: int) -> pd.DataFrame:
+    """Return one row a cause, the commonest first, with the first `names` that died of it."""
+    rows = [
+        {
+            "cause": str(cause).replace("_", " "),
+            "strategies": len(dead),
+            "for example": ", ".join(name[:12] for name in dead["genome"].head(names)),
+            "in full": dead["in_full"].iloc[0],
+        }
+        for cause, dead in graveyard.groupby("cause", sort=False)
+    ]
+    rows.sort(key=lambda row: -int(str(row["strategies"])))
+    return pd.DataFrame(rows, columns=["cause", "strategies", "for example", "in full"])
 
 
 def approvals_frame(granted: Sequence[tuple[Approval, Mapping[str, Any]]]) -> pd.DataFrame:

@@ -39,6 +39,11 @@ class Dial:
     values: tuple[float, ...]
     current: float
 
+    def within(self, reach: int) -> "Dial":
+        """Return the dial with only the values that are at most `reach` steps from its own."""
+        own = self.values.index(self.current)
+        return replace(self, values=self.values[max(0, own - reach) : own + reach + 1])
+
 
 def dials(genome: Genome) -> tuple[Dial, ...]:
     """Return every numeric gene on its lattice: constants and windows of both rules, distances.
@@ -55,6 +60,11 @@ def dials(genome: Genome) -> tuple[Dial, ...]:
     if genome.max_bars is not None:
         found.append(_dial("max_bars", BAR_LIMITS, genome.max_bars))
     return tuple(dial for dial in found if len(dial.values) > 1)
+
+
+def setting(dials: Sequence[Dial], places: Sequence[int]) -> dict[str, float]:
+    """Return the value of every dial at its place among the dial's values."""
+    return {dial.name: dial.values[place] for dial, place in zip(dials, places, strict=True)}
 
 
 def turned(genome: Genome, values: Mapping[str, float]) -> Genome | None:

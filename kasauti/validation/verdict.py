@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,23 +13,27 @@ from kasauti.evolution.register import DataSet, Death, Origin, Trial, TrialRegis
 from kasauti.genome import Genome, family
 from kasauti.market.bars import Bars
 from kasauti.validation import stress, walk_forward
-from kasauti.validation.gates import affordability, causality, regimes, second_opinion, statistics
+from kasauti.validation.gates import (
+    affordability,
+    causality,
+    regimes,
+    second_opinion,
+    statistics,
+    testers,
+)
 from kasauti.validation.gates import stress as stress_gate
 from kasauti.validation.gates import walk_forward as walk_forward_gate
 from kasauti.validation.gates.model import Case, Gate, plain
 from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
+from kasauti.validation.stages import STAGES
 from kasauti.validation.statistics import t_statistic
 
 FEWEST_BARS = 1_000
 FEWEST_SEALED = 100  # bars that no search has seen; half of what 1,000 bars seal
 WIDEST_GAP = 10  # calendar days between the searched and the sealed bars: long holidays
-NOT_BUILT = (
-    "Not built yet: the five testers, the calibrated threshold and the noise certificate. An "
-    "approval of this version is for paper trading at the lowest capital tier only.",
-    f"Until it is calibrated the threshold is {statistics.THRESHOLD} for "
-    f"{statistics.SEARCHED_WEIGHT} x t searched + {statistics.SEALED_WEIGHT} x t sealed, and the "
-    "Deflated Sharpe ratio counts every registered trial as an independent one: both are "
-    "conservative.",
+PAPER_ONLY = (
+    "An approval allows paper trading. Live money needs the paper trial's pass and a person's "
+    "arming as well."
 )
 
 
@@ -93,6 +97,8 @@ def judge(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
     may_open: bool = True,
+    thorough: bool = True,
+    backtester: Backtester | None = None,
     notes: Sequence[str] = (),
 ) -> Verdict:
     """Run every gate on the searched bars, and the sealed one if all of them passed.
@@ -119,6 +125,11 @@ def judge(
         Called with the name of each gate before it runs.
     may_open : bool
         Whether this genome may open the sealed bars: of one search only its best candidate may.
+    thorough : bool
+        Whether all gates run even after one failed. The pipeline stops at the first: a strategy
+        that fails goes no further.
+    backtester : Backtester, optional
+        The search's own over the searched bars, with what it remembers; else a new one is made.
     notes : sequence of str
         What a reader must know of the data, for the verdict's notes.
 
@@ -134,53 +145,72 @@ def judge(
     said = progress or (lambda _: None)
     kin = family(genome)
     dataset = DataSet.of(searched)
-    backtester = Backtester(searched, account=account)
+    own = backtester or Backtester(searched, account=account)
     if not register.trials(genome=genome.hash):
         register.record(dataset, [_trial(genome, kin, Origin.HAND, "judge")], at=now)
-
-    said("walk_forward")
-    walked = _walk(backtester, genome, seed)
-    if isinstance(walked, walk_forward.WalkForward):
-        register.record(
-            dataset,
-            [_trial(one, kin, Origin.OPTUNA, "walk-forward") for one in walked.tried],
-            at=now,
-        )
     openings = vault.openings(seal)
     case = Case(
         genome,
-        backtester,
+        own,
         register.count(searched.symbols),
         len({opening.family for opening in openings if opening.family != kin}),
         seed,
     )
-    found: dict[str, Gate] = {}
-    checks: tuple[tuple[str, Callable[[Case], Gate]], ...] = (
-        ("causality", causality.examine),
-        ("walk_forward", lambda one: walk_forward_gate.examine(one, walked)),
-        ("regimes", regimes.examine),
-        ("stress", stress_gate.examine),
-        ("statistics", statistics.examine),
-        ("second_opinion", second_opinion.examine),
-    )
-    for name, check in checks:
-        said(name)
-        found[name] = check(case)
+
+    case, found = _examined(case, register, dataset, now, said, thorough)
     said("sealed")
     mine = next((opening for opening in openings if opening.family == kin), None)
-    sealed = _sealed(case, kin, admitted, vault, seal, mine, found, now, who, may_open)
-    order = ("causality", "walk_forward", "regimes", "stress", "statistics")
-    listed = (*(found[name] for name in order), sealed, found["second_opinion"])
+    found["sealed"] = _sealed(case, kin, admitted, vault, seal, mine, found, now, who, may_open)
+    listed = tuple(found[name] for name in STAGES if name in found)
     verdict = Verdict(
         all(gate.passed for gate in listed),
         genome.hash,
         kin,
         listed,
-        (*NOT_BUILT, *_capital_notes(case), admitted.note, *notes),
+        (PAPER_ONLY, *(_capital_notes(case) if thorough else ()), admitted.note, *notes),
         f"{searched.data_version}:{seal.id}",
     )
     _record(verdict, dataset, vault, register, now, who)
     return verdict
+
+
+EXAMINERS: dict[str, Callable[[Case], Gate]] = {
+    "causality": causality.examine,
+    "regimes": regimes.examine,
+    "stress": stress_gate.examine,
+    "statistics": statistics.examine,
+    "second_opinion": second_opinion.examine,
+}
+
+
+def _examined(
+    case: Case,
+    register: TrialRegister,
+    dataset: DataSet,
+    now: datetime,
+    said: Callable[[str], None],
+    thorough: bool,
+) -> tuple[Case, dict[str, Gate]]:
+    """Return what the gates on searched bars found, and the case with the tuning's trials in it."""
+    found: dict[str, Gate] = {}
+    for name in STAGES[:-1]:
+        said(name)
+        if name == "walk_forward":
+            walked = _walk(case.backtester, case.genome, case.seed)
+            found[name] = walk_forward_gate.examine(case, walked)
+            if isinstance(walked, walk_forward.WalkForward):
+                kin = family(case.genome)
+                tried = [_trial(one, kin, Origin.OPTUNA, "walk-forward") for one in walked.tried]
+                register.record(dataset, tried, at=now)
+            peers = statistics.peers_of(register, case.backtester, dataset)
+            case = replace(case, trials=register.count(case.bars.symbols), peers=peers)
+        elif name == "testers":
+            found[name] = testers.examine(case, found)
+        else:
+            found[name] = EXAMINERS[name](case)
+        if not (thorough or found[name].passed):
+            break
+    return case, found
 
 
 def _require_judgeable(admitted: Admitted) -> Seal:
@@ -269,7 +299,7 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     returns = backtester.returns(case.genome, start)
     t = t_statistic(returns)
     joined = statistics.joined_t(case.t, t)
-    threshold = statistics.threshold_after(case.openings)
+    threshold = statistics.threshold_after(case.openings, case.trials)
     losses, _ = stress.replay(
         bars,
         backtester.run(case.genome),
@@ -289,13 +319,13 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "losses": [asdict(loss) for loss in losses],
     }
     reason = (
-        f"opened: t is {t:.2f} over the sealed bars, {statistics.SEALED_T} is needed; joined it is "
-        f"{joined:.2f}, {threshold:.2f} is needed"
+        f"opened: t is {t:.2f} over the sealed bars, {statistics.SEALED_T:g} is needed; joined it "
+        f"is {joined:.2f}, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    confirmed = statistics.holds_unseen(case.t, t, case.openings)
+    confirmed = statistics.holds_unseen(case.t, t, case.openings, case.trials)
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 

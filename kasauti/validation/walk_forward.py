@@ -1,43 +1,29 @@
 """Walk-forward: re-tune on the past, trade the next stretch, join the pieces; no verdict here."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kasauti.backtest import Backtester
-from kasauti.backtest.metrics import SESSIONS_A_YEAR, sharpe_ratio, t_statistic
+from kasauti.backtest.engine import Passes
+from kasauti.backtest.metrics import SESSIONS_A_YEAR, returns_of, sharpe_ratio, t_statistic
 from kasauti.errors import VerdictRefused
 from kasauti.genome import Genome
+from kasauti.genome.codes import Population
 from kasauti.market.bars import Floats
-from kasauti.validation.tuning import Dial, dials, turned
-
-if TYPE_CHECKING:
-    import optuna
-
-WINDOWS = 8
-FIRST_TRAINING = (
-    0.4  # of the searched bars: 3 of 8 years are the least that a tuning can learn from
+from kasauti.validation.cross_validation import CrossValidation, cross_validate
+from kasauti.validation.retuning import (
+    FEWEST_TRADES,
+    TRIALS,
+    Choice,
+    Retuned,
+    Settings,
+    retune,
 )
-EMBARGO = 0.01  # of the searched bars, after Lopez de Prado 2018, chapter 7
-TRIALS = 20
-FEWEST_TRADES = 10  # in training; a Sharpe of fewer tunes to luck
-_WORTHLESS = -1e9
-
-
-@dataclass(frozen=True)
-class Window:
-    """Positions on the time axis: train on ``0..train_stop``, trade ``test_start..test_stop``.
-
-    Stops are exclusive. Between the two lie the purged and the embargoed bars.
-    """
-
-    train_stop: int
-    test_start: int
-    test_stop: int
+from kasauti.validation.stability import Stability, beside, share_kept, spreads
+from kasauti.validation.tuning import dials
+from kasauti.validation.windows import Scheme, Window, embargo_of, windows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +38,12 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class WalkForward:
-    """The joined outcome.
+class Walk:
+    """The joined outcome of one scheme.
 
     Attributes
     ----------
+    scheme : Scheme
     pieces : tuple of Piece
     returns : ndarray
         Returns of the traded stretches, one after the other.
@@ -64,16 +51,24 @@ class WalkForward:
         Annualised; of the joined returns, and the mean over the windows' training bars.
     t : float
         t of the joined mean return.
-    tried : tuple of Genome
-        Every distinct genome that was tried, the original among them.
     """
 
+    scheme: Scheme
     pieces: tuple[Piece, ...]
     returns: Floats
     joined_sharpe: float
     trained_sharpe: float
     t: float
-    tried: tuple[Genome, ...]
+
+    @property
+    def trades(self) -> int:
+        """Closed trades of the traded stretches."""
+        return sum(piece.trades for piece in self.pieces)
+
+    @property
+    def efficiency(self) -> float | None:
+        """Traded over trained Sharpe ratio; None where tuning found nothing that earns."""
+        return self.joined_sharpe / self.trained_sharpe if self.trained_sharpe > 0.0 else None
 
     @property
     def holds(self) -> bool:
@@ -81,58 +76,43 @@ class WalkForward:
         return self.joined_sharpe > 0.0 and self.joined_sharpe >= 0.5 * self.trained_sharpe
 
 
-def windows_of(
-    bars: int, horizon: int, *, count: int = WINDOWS, first_training: float = FIRST_TRAINING
-) -> tuple[Window, ...]:
-    """Return anchored windows that trade everything after the first training stretch.
+@dataclass(frozen=True, eq=False)
+class WalkForward:
+    """Both schemes, and what was learned beside them.
 
-    Parameters
+    Attributes
     ----------
-    bars : int
-        Number of searched bars.
-    horizon : int
-        Longest holding in bars: so many bars before each traded stretch are purged from training,
-        because what was decided on them is settled inside the stretch. As many bars as `EMBARGO`
-        says come on top.
-    count : int
-    first_training : float
-        Share of the bars before the first traded stretch.
-
-    Raises
-    ------
-    VerdictRefused
-        Where the gap leaves too little to train on.
+    anchored, rolling : Walk
+        The anchored one decides.
+    stability : Stability
+        Of the anchored choices.
+    crossed : CrossValidation
+        Of the genome's own numbers and of those that were drawn before any bar was seen.
+    tried : tuple of Genome
+        Every distinct genome that was tried, the original first.
     """
-    first = math.floor(bars * first_training)
-    gap = horizon + math.ceil(EMBARGO * bars)
-    if first - gap < gap or (bars - first) < count:
-        raise VerdictRefused(
-            f"{bars} bars with a holding time of up to {horizon} leave {first - gap} bars to "
-            "train on: bring a longer history, or shorten max_bars"
-        )
-    edges = [first + math.floor(k * (bars - first) / count) for k in range(count + 1)]
-    return tuple(Window(start - gap, start, stop) for start, stop in pairwise(edges))
+
+    anchored: Walk
+    rolling: Walk
+    stability: Stability
+    crossed: CrossValidation
+    tried: tuple[Genome, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether re-tuning holds in the scheme that decides."""
+        return self.anchored.holds
 
 
 def holding_horizon(backtester: Backtester, genome: Genome) -> int:
     """Return the longest holding of the genome's closed trades in bars, at most a tenth of all."""
-    trades = backtester.passes(genome).trades
-    longest = max(
-        (int(np.max(t["exit_bar"] - t["entry_bar"])) for t in trades if len(t)), default=0
-    )
-    longest = max(longest, genome.max_bars or 0, 1)
-    return min(longest, backtester.bars.shape[1] // 10)
+    return _horizon(backtester.passes(genome), genome, backtester.bars.shape[1])
 
 
 def walk_forward(
-    backtester: Backtester,
-    genome: Genome,
-    *,
-    seed: int = 0,
-    trials: int = TRIALS,
-    progress: Callable[[int, int], None] | None = None,
+    backtester: Backtester, genome: Genome, *, seed: int = 0, trials: int = TRIALS
 ) -> WalkForward:
-    """Re-tune `genome` on each training stretch and trade the next one.
+    """Re-tune `genome` on each training stretch and trade the next one, in both schemes.
 
     Parameters
     ----------
@@ -144,81 +124,132 @@ def walk_forward(
         Of the sampler; the same seed, the same result.
     trials : int
         Per window.
-    progress : callable, optional
-        Called with windows done and windows in all.
+
+    Raises
+    ------
+    VerdictRefused
+        Too few bars to train on, nothing to tune, a genome that never trades, or returns that are
+        not finite.
     """
-    windows = windows_of(backtester.bars.shape[1], holding_horizon(backtester, genome))
-    turnable = dials(genome)
-    tried: dict[str, Genome] = {genome.hash: genome}
-    pieces, returns = [], []
-    for position, window in enumerate(windows):
-        chosen, trained = _tune(
-            backtester, genome, turnable, window, seed + position, trials, tried
-        )
-        traded = backtester.score(chosen, window.test_start, window.test_stop)
-        pieces.append(Piece(window, chosen, trained, traded.sharpe, traded.trades))
-        returns.append(backtester.returns(chosen, window.test_start, window.test_stop))
-        if progress is not None:
-            progress(position + 1, len(windows))
-    joined = np.concatenate(returns)
-    bars_a_year = float(SESSIONS_A_YEAR * backtester.bars.bars_a_session)
+    settings = Settings(genome, dials(genome))
+    own = backtester.passes(genome)
+    _require_tunable(settings, own)
+    bars = backtester.bars.shape[1]
+    horizon = _horizon(own, genome, bars)
+    windows = {scheme: windows_of(bars, horizon, scheme) for scheme in Scheme}
+    stretches = dict.fromkeys(one.train for scheme in Scheme for one in windows[scheme])
+    found = retune(backtester, settings, list(stretches), seed=seed, trials=trials)
+    anchored, rolling = (_walk(backtester, scheme, windows[scheme], found) for scheme in Scheme)
+    choices = [found.choices[window.train] for window in windows[Scheme.ANCHORED]]
     return WalkForward(
-        tuple(pieces),
-        joined,
-        float(sharpe_ratio(joined, bars_a_year)),
-        float(np.mean([piece.trained_sharpe for piece in pieces])),
-        float(t_statistic(joined)),
-        tuple(tried.values()),
+        anchored,
+        rolling,
+        Stability(
+            spreads(settings.dials, [choice.places for choice in choices]),
+            _kept(backtester, settings, windows[Scheme.ANCHORED], choices),
+        ),
+        _cross(backtester, [own, *(backtester.passes(one) for one in found.drawn[1:])], horizon),
+        found.tried,
     )
 
 
-def _tune(
-    backtester: Backtester,
-    genome: Genome,
-    turnable: tuple[Dial, ...],
-    window: Window,
-    seed: int,
-    trials: int,
-    tried: dict[str, Genome],
-) -> tuple[Genome, float]:
-    """Return the best of the tried genomes on the training bars, and its Sharpe there."""
-    found: dict[str, tuple[float, Genome]] = {}
-
-    def worth(candidate: Genome | None) -> float:
-        if candidate is None:
-            return _WORTHLESS
-        tried.setdefault(candidate.hash, candidate)
-        if candidate.hash not in found:
-            score = backtester.score(candidate, 0, window.train_stop)
-            enough = score.trades >= FEWEST_TRADES
-            found[candidate.hash] = (score.sharpe if enough else _WORTHLESS, candidate)
-        return found[candidate.hash][0]
-
-    own = worth(genome)
-    if turnable:
-        _search(turnable, lambda values: worth(turned(genome, values)), seed, trials)
-    best, chosen = max(found.values(), key=lambda pair: pair[0])
-    if best <= _WORTHLESS:  # nothing traded enough: the genome as it is, for what it is
-        return genome, backtester.score(genome, 0, window.train_stop).sharpe
-    return (genome, own) if own == best else (chosen, best)
-
-
-def _search(
-    turnable: tuple[Dial, ...], worth: Callable[[dict[str, float]], float], seed: int, trials: int
-) -> None:
-    import optuna
-
-    def objective(trial: "optuna.Trial") -> float:
-        places = {d.name: trial.suggest_int(d.name, 0, len(d.values) - 1) for d in turnable}
-        return worth({d.name: d.values[places[d.name]] for d in turnable})
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(
-            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_ei_candidates=10)
+def _require_tunable(settings: Settings, own: Passes) -> None:
+    if not settings.dials:
+        raise VerdictRefused(
+            "the strategy has no number that could be set otherwise, so re-tuning can say nothing "
+            "of it: write a window, a level or a distance into it"
         )
-        study.enqueue_trial({d.name: d.values.index(d.current) for d in turnable})
-        study.optimize(objective, n_trials=trials, n_jobs=1)
-    finally:
-        optuna.logging.set_verbosity(level)
+    if not any(len(records) for records in own.trades):
+        raise VerdictRefused(
+            "the strategy never closes a trade on the searched bars, so there is nothing to "
+            "re-tune: loosen its entry rule"
+        )
+    _require_finite(own.equity)
+
+
+def _require_finite(values: Floats) -> None:
+    if not np.isfinite(values).all():
+        raise VerdictRefused(
+            "the strategy's equity is not a number on some bars, so nothing can be said of it: "
+            "mend the bars that it trades"
+        )
+
+
+def _horizon(own: Passes, genome: Genome, bars: int) -> int:
+    held = [int(np.max(one["exit_bar"] - one["entry_bar"])) for one in own.trades if len(one)]
+    return min(max([*held, genome.max_bars or 0, 1]), bars // 10)
+
+
+def _walk(
+    backtester: Backtester, scheme: Scheme, windows: Sequence[Window], found: Retuned
+) -> Walk:
+    pieces, returns = [], []
+    for window in windows:
+        choice = found.choices[window.train]
+        traded = backtester.passes(choice.genome, *window.test)
+        equity = traded.equity.sum(axis=0)
+        _require_finite(equity)
+        returns.append(returns_of(equity))
+        pieces.append(
+            Piece(
+                window,
+                choice.genome,
+                choice.sharpe,
+                traded.panel_sharpe,
+                sum(len(records) for records in traded.trades),
+            )
+        )
+    joined = np.concatenate(returns)
+    return Walk(
+        scheme,
+        tuple(pieces),
+        joined,
+        float(sharpe_ratio(joined, _bars_a_year(backtester))),
+        float(np.mean([piece.trained_sharpe for piece in pieces])),
+        float(t_statistic(joined)),
+    )
+
+
+def _kept(
+    backtester: Backtester,
+    settings: Settings,
+    windows: Sequence[Window],
+    choices: Sequence[Choice],
+) -> tuple[float | None, ...]:
+    """Return how many of each choice's neighbours hold on its own training bars."""
+    around = [settings.legal(beside(settings.dials, choice.places)) for choice in choices]
+    every = {places: one for found in around for places, one in found.items()}
+    if not every:
+        return tuple(share_kept(choice.sharpe, []) for choice in choices)
+    scores = backtester.scores_over(
+        Population.of(every.values()), [window.train for window in windows]
+    )
+    row = {places: position for position, places in enumerate(every)}
+    return tuple(
+        share_kept(choice.sharpe, [float(score.sharpe[row[places]]) for places in found])
+        for choice, found, score in zip(choices, around, scores, strict=True)
+    )
+
+
+def _cross(backtester: Backtester, candidates: Sequence[Passes], horizon: int) -> CrossValidation:
+    bars = backtester.bars.shape[1]
+    returns = np.array([returns_of(one.equity.sum(axis=0)) for one in candidates])
+    exits = np.array(
+        [
+            np.bincount(np.concatenate([t["exit_bar"] for t in one.trades]), minlength=bars)[:bars]
+            for one in candidates
+        ],
+        dtype=np.float64,
+    )
+    return cross_validate(
+        returns,
+        exits,
+        bars_a_year=_bars_a_year(backtester),
+        purge=horizon,
+        embargo=embargo_of(bars),
+        fewest_trades=FEWEST_TRADES,
+    )
+
+
+def _bars_a_year(backtester: Backtester) -> float:
+    return float(SESSIONS_A_YEAR * backtester.bars.bars_a_session)

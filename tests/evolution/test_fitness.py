@@ -147,7 +147,7 @@ def test_the_quartiles_are_numpys(rows: list[list[float]]) -> None:
 def test_constraints_are_named_and_graded(
     trades: int, drawdown: float, flaw: str, violation: float
 ) -> None:
-    assert CONSTRAINTS.flaws(np.array([trades]), np.array([drawdown])) == [flaw]
+    assert CONSTRAINTS.flaws(np.array([trades]), np.array([drawdown]), np.ones(1)) == [flaw]
     score = replace(SCORE, trades=trades, max_drawdown=drawdown)
     found = assess(columns([score]), Population.of([GENOME]), 4.0, CONSTRAINTS)
     (objectives,) = found.objectives.tolist()
@@ -155,6 +155,30 @@ def test_constraints_are_named_and_graded(
         assert objectives == [0.8, found.figures[0, 1], -3.0]
     else:
         assert objectives == pytest.approx([INFEASIBLE - violation] * 3)
+
+
+@pytest.mark.parametrize(
+    ("stop", "risk", "share"),
+    [
+        pytest.param({"fraction": 0.04}, 0.02, 0.5, id="half of the account"),
+        pytest.param({"fraction": 0.01}, 0.05, 1.0, id="no more than there is"),
+        pytest.param({"atr": 2.0}, 0.01, 0.5, id="on a calm day"),
+        pytest.param({"atr": 2.0}, 0.018, 0.9, id="too much on a calm day"),
+    ],
+)
+def test_the_largest_position_is_known_from_the_genes(
+    stop: dict[str, float], risk: float, share: float
+) -> None:
+    genome = genome_from_genes(GENOME.to_genes() | {"stop": stop, "risk": risk})
+    limits = replace(CONSTRAINTS, max_share=0.8, calm=0.01)
+    population = Population.of([genome])
+    assert limits.shares(population) == pytest.approx([share])
+    found = assess(columns([SCORE]), population, 4.0, limits)
+    broken = share > 0.8
+    assert bool(found.objectives[0, 0] < INFEASIBLE) is broken
+    flaws = limits.flaws(np.array([100]), np.array([-0.1]), limits.shares(population))
+    said = f"position too large: {share:.0%} of the account, 80% allowed"
+    assert flaws == [said if broken else ""]
 
 
 def by_hand(score: Score, genome: Genome, years: float) -> tuple[float, ...]:

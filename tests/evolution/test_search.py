@@ -137,6 +137,7 @@ def test_every_genome_tried_is_on_the_front_or_died_of_something(
     assert set(register.causes(result.search)) <= {
         "too few trades",
         "drawdown too deep",
+        "position too large",
         "twin",
         "dominated",
     }

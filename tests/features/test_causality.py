@@ -2,14 +2,26 @@
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from kasauti.errors import DataError, KasautiError
-from kasauti.features.causality import Leak, assert_causal, choose_cuts, find_leaks
+from kasauti.features.causality import (
+    TOLERANCE,
+    Leak,
+    WarmUp,
+    assert_causal,
+    choose_cuts,
+    choose_starts,
+    find_all_leaks,
+    find_leaks,
+    measure_warm_up,
+)
 from kasauti.features.evaluate import Features
 from kasauti.genome.parser import parse_expression
 from kasauti.market.bars import Bars
@@ -62,6 +74,11 @@ def _frame(bars: Bars) -> pd.DataFrame:
     return pd.DataFrame(bars.close.T)
 
 
+def _scaled_by_all(bars: Bars) -> Any:
+    scaler = import_module("sklearn.preprocessing").StandardScaler()  # it has no types
+    return scaler.fit_transform(bars.close.T).T
+
+
 LEAKS: dict[str, Callable[[Bars], Any]] = {
     "tomorrow's close": lambda bars: _frame(bars).shift(-1).to_numpy().T,
     "centred window": lambda bars: _frame(bars).rolling(5, center=True).mean().to_numpy().T,
@@ -72,6 +89,7 @@ LEAKS: dict[str, Callable[[Bars], Any]] = {
     "full-sample quantile": lambda bars: (
         bars.close > np.nanquantile(bars.close, 0.9, axis=1, keepdims=True)
     ),
+    "scaler fitted on everything": _scaled_by_all,
     "back-filled": lambda bars: _frame(bars).bfill().to_numpy().T,
     "ten bars ahead, rarely": lambda bars: (
         _frame(bars).pct_change(10, fill_method=None).shift(-10).to_numpy().T > 0.2
@@ -96,6 +114,124 @@ def test_planted_leaks_are_found(name: str, gappy: Bars) -> None:
         assert all(leak.first_bad_position < leak.cut for leak in leaks)
         with pytest.raises(KasautiError, match="look-ahead: the value at bar"):
             assert_causal(LEAKS[name], gappy, cuts)
+
+
+def _returns(bars: Bars) -> NDArray[np.float64]:
+    closes = np.log(bars.close[0])
+    changes: NDArray[np.float64] = np.diff(closes, prepend=closes[0]).reshape(-1, 1)
+    return changes
+
+
+@pytest.fixture(scope="module")
+def turmoil(nifty: Bars) -> Any:
+    """A two-state model of NIFTY, fitted once on bars before those that the tests label."""
+    from hmmlearn.hmm import GaussianHMM
+
+    return GaussianHMM(2, n_iter=20, random_state=1).fit(_returns(nifty.between(0, 600)))
+
+
+def _known_part(bars: Bars, label: Callable[[NDArray[np.float64]], Any]) -> Any:
+    """Label the bars up to the first missing close; hmmlearn takes no NaN."""
+    returns = _returns(bars)
+    missing = ~np.isfinite(returns[:, 0])
+    known = int(missing.argmax()) if missing.any() else len(returns)
+    values = np.full(len(returns), -1.0)
+    values[:known] = label(returns[:known])
+    return values
+
+
+def _filtered(model: Any, returns: NDArray[np.float64]) -> Any:
+    """Probability of the second state given the returns so far: the forward pass alone."""
+    likely = model._compute_log_likelihood(returns)
+    with np.errstate(divide="ignore"):
+        begin, move = np.log(model.startprob_), np.log(model.transmat_)
+    found, state = np.empty(len(returns)), begin
+    for t in range(len(returns)):
+        state = (np.logaddexp(*(state[:, None] + move)) if t else begin) + likely[t]
+        state = state - np.logaddexp(*state)
+        found[t] = state[1]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("how", "leaks"),
+    [
+        pytest.param(lambda m, x: m.predict(x), True, id="Viterbi path"),
+        pytest.param(lambda m, x: m.predict_proba(x)[:, 1], True, id="smoothed probabilities"),
+        pytest.param(_filtered, False, id="filtered probabilities"),
+    ],
+)
+def test_labels_that_know_how_it_went_on_are_found(
+    nifty: Bars, turmoil: Any, how: Callable[..., Any], leaks: bool
+) -> None:
+    bars = nifty.between(1500, 3000)
+    cuts = choose_cuts(bars, np.random.default_rng(7), count=20)
+    found = find_leaks(lambda b: _known_part(b, lambda returns: how(turmoil, returns)), bars, cuts)
+    assert bool(found) == leaks
+
+
+def test_a_model_fitted_on_everything_is_found_however_it_labels(nifty: Bars) -> None:
+    from hmmlearn.hmm import GaussianHMM
+
+    def fitted(bars: Bars) -> Any:
+        def label(returns: NDArray[np.float64]) -> Any:
+            model = GaussianHMM(2, n_iter=2, random_state=1).fit(returns)
+            return _filtered(model, returns)
+
+        return _known_part(bars, label)
+
+    assert find_leaks(fitted, nifty.between(600, 800), [150])
+
+
+def test_many_functions_meet_the_same_trials(stocks: Bars) -> None:
+    functions = {"fair": _of("sma(close, 5)"), "leaky": LEAKS["tomorrow's close"]}
+    cuts = [50, 100]
+    found = find_all_leaks(functions, stocks, cuts)
+    assert found["fair"] == []
+    assert found["leaky"] == find_leaks(LEAKS["tomorrow's close"], stocks, cuts)
+
+
+# -- warm-up -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        pytest.param("sma(close, 30)", 29, 29, id="window: its first 29 values are missing"),
+        pytest.param("lag(close, 7)", 7, 7, id="lag"),
+        # the start's weight (12 / 14)^k falls below 1e-6 of the price after 90 bars, and what is
+        # weighed is a few per cent of the price
+        pytest.param("ema(close, 13)", 40, 90, id="recursive"),
+        pytest.param("close > sma(close, 30)", 0, 29, id="condition"),
+    ],
+)
+def test_warm_up_is_measured(stocks: Bars, text: str, low: int, high: int) -> None:
+    found = measure_warm_up(_of(text), stocks, [10, 57, 200])
+    assert found.tolerance == TOLERANCE
+    assert found.needed is not None
+    assert low <= found.needed <= high
+
+
+def test_what_adds_up_all_history_never_settles(stocks: Bars) -> None:
+    assert measure_warm_up(_of("obv()"), stocks, [100]) == WarmUp(None, TOLERANCE)
+    assert measure_warm_up(lambda b: b.close, stocks, [1, 300]).needed == 0
+
+
+def test_a_larger_tolerance_forgets_sooner(stocks: Bars) -> None:
+    fine = measure_warm_up(_of("ema(close, 13)"), stocks, [100], 1e-9).needed
+    coarse = measure_warm_up(_of("ema(close, 13)"), stocks, [100], 1e-3).needed
+    assert fine is not None
+    assert coarse is not None
+    assert coarse < fine
+
+
+def test_starts_lie_in_the_first_half(stocks: Bars) -> None:
+    starts = choose_starts(stocks, np.random.default_rng(0), 10)
+    assert starts == sorted(set(starts))
+    assert starts[0] >= 1
+    assert starts[-1] <= len(stocks.times) // 2
+    with pytest.raises(DataError, match="begin later"):
+        choose_starts(stocks.between(0, 1), np.random.default_rng(0))
 
 
 def test_a_leak_says_where_and_under_what(stocks: Bars) -> None:

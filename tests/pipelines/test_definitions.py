@@ -11,6 +11,7 @@ import pytest
 
 from kasauti.home import PROJECT_ROOT, Home
 from kasauti.market.expectations import EXPECTATIONS
+from kasauti.validation.stages import STAGES
 from pipelines.definitions import build_defs, defs
 from pipelines.instance import environment
 
@@ -22,7 +23,18 @@ ASSETS = {
     "regimes/labels": ["market/bars"],
     "evolution/front": ["market/bars", "regimes/labels"],
     "validation/verdicts": ["evolution/front", "features/daily", "market/bars", "regimes/labels"],
-    "validation/approvals": ["validation/verdicts"],
+    "validation/causality": ["validation/verdicts"],
+    "validation/walk_forward": ["validation/causality", "validation/verdicts"],
+    "validation/regimes": ["validation/verdicts", "validation/walk_forward"],
+    "validation/stress": ["validation/regimes", "validation/verdicts"],
+    "validation/statistics": ["validation/stress", "validation/verdicts"],
+    "validation/testers": ["validation/statistics", "validation/verdicts"],
+    "validation/second_opinion": ["validation/testers", "validation/verdicts"],
+    "validation/sealed": ["validation/second_opinion", "validation/verdicts"],
+    "validation/approvals": ["validation/sealed", "validation/verdicts"],
+    "validation/family_tree": ["market/bars", "validation/verdicts"],
+    "validation/graveyard": ["market/bars", "validation/verdicts"],
+    "validation/tear_sheets": ["evolution/front", "market/bars", "validation/verdicts"],
     "signals/daily": ["market/forward", "validation/approvals"],
     "execution/intents": ["signals/daily"],
     "execution/orders": ["execution/intents"],
@@ -56,14 +68,19 @@ CHECKS = {
     ("regimes/labels", "labels_are_causal"): True,
     ("evolution/front", "every_trial_is_registered"): True,
     ("validation/verdicts", "no_approval_without_every_gate"): True,
+    ("validation/verdicts", "every_gate_is_a_stage"): True,
     ("validation/verdicts", "something_is_approved"): False,
+    **{(f"validation/{name}", f"only_the_fit_reach_{name}"): True for name in STAGES},
+    ("validation/approvals", "only_survivors_are_approved"): True,
     ("execution/orders", "ledger_is_whole"): True,
     ("execution/orders", "every_control_was_evaluated"): True,
 }
 JOBS = {
     "research": {
         *("market/bars", "features/daily", "regimes/labels", "evolution/front"),
-        *("validation/verdicts", "validation/approvals"),
+        *("validation/verdicts", "validation/approvals", "validation/family_tree"),
+        *("validation/graveyard", "validation/tear_sheets"),
+        *(f"validation/{name}" for name in STAGES),
     },
     "daily": {"market/forward", "signals/daily"},
     "trade": {"execution/intents"},

@@ -66,3 +66,9 @@ def plant_edge(sessions: int = 5000, strength: float = 0.4, seed: int = 5) -> Ba
         close[None],
         np.full((1, sessions), 1e7),
     )
+
+
+def constant_bars(sessions: int = 1000) -> Bars:
+    """Return one symbol whose price never moves."""
+    bars, price = make_bars(sessions=sessions), np.full((1, sessions), 5.0)
+    return Bars("sample", ("FLAT",), bars.times, price, price, price, price, bars.volume)

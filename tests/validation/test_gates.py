@@ -12,7 +12,7 @@ from kasauti.market.bars import Bars
 from kasauti.market.charges import NO_CHARGES
 from kasauti.regimes import online
 from kasauti.regimes.model import OnlineLabels
-from kasauti.validation.gates import affordability, causality, regimes, second_opinion, statistics
+from kasauti.validation.gates import affordability, causality, regimes, second_opinion
 from kasauti.validation.gates.model import Case
 from tests.validation.synthetic import make_bars, plant_edge
 
@@ -45,41 +45,6 @@ def test_labels_that_know_the_future_fail_causality(monkeypatch: pytest.MonkeyPa
     assert not leaky.passed
     assert "looks ahead: what it did on 20" in leaky.reason
     assert leaky.figures["leaks"] > 0
-
-
-@pytest.mark.parametrize(
-    ("strength", "trials", "openings", "complaint"),
-    [
-        pytest.param(0.4, 100, 0, None, id="a strong edge after few trials"),
-        pytest.param(0.0, 1, 0, "4.50 is needed", id="no edge"),
-        pytest.param(0.18, 1, 0, None, id="a weaker edge, tried once"),
-        pytest.param(0.18, 1_000_000, 0, "after 1000000 trials", id="the same, the best of many"),
-        pytest.param(0.18, 1, 10**9, "is needed", id="the same, after too many openings"),
-    ],
-)
-def test_statistics(strength: float, trials: int, openings: int, complaint: str | None) -> None:
-    case = case_on(plant_edge(3000, strength), trials=trials, openings=openings)
-    gate = statistics.examine(case)
-    assert gate.passed == (complaint is None), gate.reason
-    if complaint is not None:
-        assert complaint in gate.reason
-
-
-def test_holding_a_rising_market_has_no_alpha() -> None:
-    rising = plant_edge(3000, 0.0)
-    drift = np.exp(0.002 * np.arange(3000))
-    bars = dataclasses.replace(
-        rising,
-        open=rising.open * drift,
-        high=rising.high * drift,
-        low=rising.low * drift,
-        close=rising.close * drift,
-    )
-    case = case_on(bars, entry="close > 0 * close", exit="close < 0 * close", max_bars=500)
-    gate = statistics.examine(case)
-    assert gate.figures["t"] > 4.5
-    assert not gate.passed
-    assert "holding the index does not explain" in gate.reason
 
 
 def test_regimes_are_scored_apart_and_few_trades_are_unknown() -> None:
@@ -131,20 +96,3 @@ def test_what_each_profile_can_buy() -> None:
     costly = {row["profile"]: row for row in affordability.affordability(case_on(dear))}
     assert costly["ultra-conservative"]["bought"] < costly["ultra-conservative"]["signals"]
     assert costly["moderate"]["bought"] == costly["moderate"]["signals"]
-
-
-@pytest.mark.parametrize(
-    ("searched", "sealed", "openings", "holds"),
-    [
-        pytest.param(4.5, 2.0, 0, True, id="both good"),
-        pytest.param(5.8, -0.71, 0, False, id="a great search that the unseen bars deny"),
-        pytest.param(9.0, 1.6, 0, False, id="unseen bars that say little alone"),
-        pytest.param(3.0, 3.0, 0, False, id="joined under the threshold"),
-        pytest.param(4.4, 1.7, 0, True, id="just over the threshold"),
-        pytest.param(4.4, 1.7, 3, False, id="the fourth to open needs more"),
-    ],
-)
-def test_the_sealed_bars_must_confirm_by_themselves(
-    searched: float, sealed: float, openings: int, holds: bool
-) -> None:
-    assert statistics.holds_unseen(searched, sealed, openings) is holds

@@ -1,4 +1,4 @@
-"""Golden values: shared/reference/validation-and-stress.md, sections 1.1 and 1.2.
+"""Golden values: shared/reference/validation-and-stress.md, sections 1.1, 1.2 and 1.5.
 
 Two of them are printed there with a last digit that scipy's norm.ppf does not give either; the
 tolerance is one unit of the last printed digit, nothing more.
@@ -8,10 +8,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as hs
 
 from kasauti.errors import DataError
 from kasauti.validation import statistics as st
 
+LAW = settings(deadline=None, max_examples=50, derandomize=True)
 DAY = math.sqrt(250)
 MONTH = math.sqrt(12)
 
@@ -93,6 +96,124 @@ def test_deflated_sharpe(trials: int, skew: float, kurtosis: float, exact: float
     assert found == pytest.approx(exact, abs=5e-8)
 
 
+@pytest.mark.parametrize(
+    ("trials", "exact", "error"),
+    [
+        (2, 0.564190, -0.079),
+        (5, 1.162964, 0.026),
+        (10, 1.538753, 0.023),
+        (45, 2.207720, 0.013),
+        (100, 2.507594, 0.009),
+        (1000, 3.241436, 0.004),
+        (10000, 3.851616, 0.002),
+    ],
+)
+def test_exact_expected_maximum_and_the_error_of_the_closed_form(
+    trials: int, exact: float, error: float
+) -> None:
+    assert st.expected_max_sharpe(trials, exact=True) == pytest.approx(exact, abs=5.1e-7)
+    assert st.expected_max_sharpe(trials) / exact - 1 == pytest.approx(error, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("trials", "mean", "variance"),
+    [
+        pytest.param(1, 0.0, 1.0, id="one"),
+        pytest.param(2, 1 / math.sqrt(math.pi), 1 - 1 / math.pi, id="two"),
+        # Three: 3 / (2 root pi), and 1 + root(3) / (2 pi) - 9 / (4 pi).
+        pytest.param(
+            3,
+            1.5 / math.sqrt(math.pi),
+            1 + math.sqrt(3) / (2 * math.pi) - 2.25 / math.pi,
+            id="three",
+        ),
+    ],
+)
+def test_moments_of_the_maximum_in_closed_form(trials: int, mean: float, variance: float) -> None:
+    assert st.maximum_moments(trials) == pytest.approx((mean, variance), abs=1e-13)
+
+
+def test_deflated_sharpe_with_the_exact_maximum() -> None:
+    found = st.deflated_sharpe(2.5 / DAY, 1250, -3, 10, 100, 0.5 / 250, exact=True)
+    assert found == pytest.approx(0.9054440, abs=5e-8)  # holdout 0.1.0, method='exact'
+
+
+def test_minimum_backtest_length() -> None:
+    assert st.min_btl(45, 1) == pytest.approx(4.9980870, abs=5e-8)
+    assert st.min_btl(46, 1) == pytest.approx(5.0363027, abs=5e-8)
+    assert st.min_btl_bound(45, 1) == pytest.approx(7.6133, abs=5e-5)
+
+
+def test_nothing_is_long_enough_without_an_edge() -> None:
+    assert st.min_btl(10, 0.0) == st.min_btl(10, -1.0) == st.min_btl_bound(10, 0.0) == math.inf
+
+
+@pytest.mark.parametrize("trials", [0, 0.99, math.nan])
+def test_less_than_one_trial_is_refused(trials: float) -> None:
+    for function in (st.expected_max_sharpe, st.maximum_moments, lambda n: st.min_btl_bound(n, 1)):
+        with pytest.raises(DataError, match="trials"):
+            function(trials)
+
+
+def test_moments_that_no_returns_have_are_refused() -> None:
+    with pytest.raises(DataError, match="no distribution has these"):
+        st.psr_2012(1.0, 100, 2.5, 3.0)
+
+
+@given(
+    sharpe=hs.floats(-0.3, 0.3),
+    skew=hs.floats(-3, 3),
+    more=hs.floats(0.1, 10),
+    periods=hs.integers(10, 10_000),
+    benchmark=hs.floats(-0.2, 0.2),
+    step=hs.floats(0.001, 0.1),
+)
+@LAW
+def test_laws_of_the_2012_formula(
+    sharpe: float, skew: float, more: float, periods: int, benchmark: float, step: float
+) -> None:
+    kurtosis = 1.0 + skew**2 + more  # Pearson: no kurtosis is lower
+    found = st.psr_2012(sharpe, periods, skew, kurtosis, benchmark)
+    assert 0.0 <= found <= 1.0
+    assert st.psr_2012(sharpe, periods, skew, kurtosis, benchmark + step) <= found
+    later = st.psr_2012(sharpe, 2 * periods, skew, kurtosis, benchmark)
+    assert later >= found if sharpe > benchmark else later <= found
+    if sharpe > benchmark + 0.001:
+        length = st.min_trl(sharpe, skew, kurtosis, benchmark, 0.95)
+        assert st.psr_2012(sharpe, length, skew, kurtosis, benchmark) == pytest.approx(0.95)
+
+
+@given(
+    trials=hs.floats(2, 1e5),
+    more=hs.floats(0.1, 1e4),
+    exact=hs.booleans(),
+    annual=hs.floats(0.1, 4),
+)
+@LAW
+def test_more_trials_expect_more_of_luck(
+    trials: float, more: float, exact: bool, annual: float
+) -> None:
+    fewer = st.expected_max_sharpe(trials, exact=exact)
+    assert st.expected_max_sharpe(trials + more, exact=exact) > fewer
+    assert st.min_btl(trials, annual) <= st.min_btl_bound(trials, annual)
+    before = st.deflated_sharpe(0.05, 1000, -1, 6, trials, 0.001, exact=exact)
+    assert st.deflated_sharpe(0.05, 1000, -1, 6, trials + more, 0.001, exact=exact) < before
+
+
+@given(seed=hs.integers(0, 1000), scale=hs.floats(1e-3, 1e3))
+@LAW
+def test_scaling_returns_changes_no_statistic_of_them(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    returns, index = rng.normal(0.001, 0.02, (2, 60))
+    one, other = st.describe(returns), st.describe(scale * returns)
+    assert (other.sharpe, other.skew, other.kurtosis) == pytest.approx(
+        (one.sharpe, one.skew, one.kurtosis), abs=1e-9
+    )
+    before, after = st.alpha_over_index(returns, index), st.alpha_over_index(scale * returns, index)
+    assert (after.t, after.t_newey_west) == pytest.approx((before.t, before.t_newey_west))
+    assert (after.alpha, after.beta) == pytest.approx((scale * before.alpha, scale * before.beta))
+
+
 def test_moments_and_t_of_a_series() -> None:
     returns = np.array([0.01, -0.02, 0.03, 0.0, 0.01])
     sample = st.describe(returns)
@@ -128,6 +249,40 @@ def test_alpha_finds_what_the_index_does_not_explain() -> None:
     error = math.sqrt(float(residual[0]) / 1998 * np.linalg.inv(design.T @ design)[0, 0])
     assert (found.alpha, found.beta, found.t) == pytest.approx((alpha, beta, alpha / error))
     assert found.t > 1.645
+
+
+def test_both_errors_of_alpha_equal_statsmodels() -> None:
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(11)
+    index = rng.standard_t(4, 1500) * 0.01
+    noise = rng.normal(0, 0.01, 1501)
+    returns = 0.0005 + 0.7 * index + noise[1:] + 0.5 * noise[:-1]
+    found = st.alpha_over_index(returns, index)
+    model = sm.OLS(returns, sm.add_constant(index))
+    assert found.lags == 7  # 4 (1500 / 100)^(2/9)
+    robust = model.fit(cov_type="HAC", cov_kwds={"maxlags": 7, "use_correction": False})
+    assert found.t == pytest.approx(model.fit().tvalues[0], rel=1e-10)
+    assert found.t_newey_west == pytest.approx(robust.tvalues[0], rel=1e-10)
+    assert abs(found.t_newey_west) < abs(found.t)  # the noise hangs together
+
+
+@given(seed=hs.integers(0, 1000), held=hs.floats(-2, 2))
+@LAW
+def test_holding_more_of_the_index_moves_beta_only(seed: int, held: float) -> None:
+    rng = np.random.default_rng(seed)
+    returns, index = rng.normal(0.001, 0.02, (2, 100))
+    before, after = (
+        st.alpha_over_index(returns, index),
+        st.alpha_over_index(returns + held * index, index),
+    )
+    assert after.beta == pytest.approx(before.beta + held)
+    assert (after.alpha, after.t) == pytest.approx((before.alpha, before.t), abs=1e-9)
+
+
+def test_an_index_that_never_moves_is_refused() -> None:
+    with pytest.raises(DataError, match="index returns: every return is 0"):
+        st.alpha_over_index(np.random.default_rng(0).normal(size=50), np.zeros(50))
 
 
 def test_holding_the_index_has_no_alpha() -> None:

@@ -99,7 +99,7 @@ def approved(planted: Court) -> Verdict:
 def test_a_planted_edge_passes_everything(planted: Court, approved: Verdict) -> None:
     assert [gate.name for gate in approved.gates if not gate.passed] == []
     assert approved.approved
-    assert any("five testers" in note and "paper trading" in note for note in approved.notes)
+    assert any("paper trading" in note and "arming" in note for note in approved.notes)
     assert "testers" not in gates_of(approved)
 
 

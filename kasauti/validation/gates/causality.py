@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from kasauti.backtest import Backtester
 from kasauti.features.causality import choose_cuts, find_leaks
-from kasauti.market.bars import Bars, Floats
-from kasauti.validation import stress
 from kasauti.validation.gates.model import Case, Gate
+from kasauti.validation.prover import decisions, lag_of
 
 CUTS, MOVES = 4, 1  # random cuts and largest moves
 
@@ -15,8 +13,10 @@ def examine(case: Case) -> Gate:
     """Cut the data and change its future: nothing decided before may change."""
     rng = np.random.default_rng(case.seed)
     cuts = choose_cuts(case.bars, rng, count=CUTS, moves=MOVES)
-    leaks = find_leaks(lambda bars: _decisions(case, bars), case.bars, cuts, case.seed)
-    figures = {"cuts": len(cuts), "leaks": len(leaks)}
+    own = case.backtester
+    leaks = find_leaks(lambda bars: decisions(own, case.genome, bars), case.bars, cuts, case.seed)
+    lag = lag_of(own.passes(case.genome), case.bars, case.genome.side)
+    figures = {"cuts": len(cuts), "leaks": len(leaks), "lag": lag.to_json()}
     if leaks:
         first = leaks[0]
         when = case.bars.times[first.first_bad_position]
@@ -26,17 +26,9 @@ def examine(case: Case) -> Gate:
         f"cutting the data at {len(cuts)} places and changing everything after them changed no "
         "signal and no position before"
     )
+    if lag.suspicious:
+        reason += (
+            f"; acting one bar later would leave a Sharpe ratio of {lag.delayed:.2f} of "
+            f"{lag.sharpe:.2f} (without costs): make sure that its prices were known in time"
+        )
     return Gate("causality", True, reason, figures)
-
-
-def _decisions(case: Case, bars: Bars) -> Floats:
-    """Return entries, exits and shares held of every symbol, shape (3 S, T)."""
-    own = case.backtester
-    backtester = Backtester(bars, account=own.account, dialect=own.dialect, market=own.market)
-    enter, leave = backtester.rules(case.genome)
-    result = backtester.run(case.genome)
-    held = [
-        stress.held_shares(bars, result, row, delisting_too=True)
-        for row in range(len(bars.symbols))
-    ]
-    return np.concatenate([enter, leave, held])

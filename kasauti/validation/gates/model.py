@@ -60,6 +60,9 @@ class Case:
         Registered trials on these symbols.
     openings : int
         Openings of the sealed bars by other families.
+    peers : ndarray of shape (K, T) or None
+        Returns of a random sample of the registered genomes (`statistics.peers_of`); without them
+        every trial counts as different from every other.
     """
 
     genome: Genome
@@ -67,6 +70,7 @@ class Case:
     trials: int
     openings: int
     seed: int
+    peers: Floats | None = None
 
     @property
     def bars(self) -> Bars:

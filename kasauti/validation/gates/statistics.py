@@ -1,30 +1,48 @@
 """Gate 5: luck over all the trials must not explain the returns; and what the sealed bars add."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from kasauti.backtest import Backtester
+from kasauti.errors import DataError
+from kasauti.evolution.effective import effective_number
+from kasauti.evolution.register import DataSet, TrialRegister
+from kasauti.genome import genome_from_genes
 from kasauti.market.bars import Bars, Floats
 from kasauti.regimes.online import panel_index
 from kasauti.validation import statistics
 from kasauti.validation.gates.model import Case, Gate
+from kasauti.validation.threshold import (
+    LEAST_SEALED,
+    SEALED_WEIGHT,
+    SEARCHED_WEIGHT,
+    recorded,
+)
 
-SEARCHED_WEIGHT, SEALED_WEIGHT = 0.9, 0.436  # of the two t; about the roots of .8 and .2
-THRESHOLD = 4.5  # of the joined t, until it is calibrated on edge-free worlds
+__all__ = [
+    "SEALED_T",
+    "SEALED_WEIGHT",
+    "SEARCHED_WEIGHT",
+    "examine",
+    "holds_unseen",
+    "joined_t",
+    "peers_of",
+    "threshold_after",
+]
+
+SEALED_T = LEAST_SEALED
 HOPED_SEALED_T = 3.0  # the best hold-out that may be counted on before it is opened
 ALPHA_T = 1.645
-# Alone, on bars that no search has seen: whatever luck went into t searched, a strategy without an
-# edge gets here once in 20. Without it two strategies of the sample were approved whose sealed t
-# was -0.71 and -0.31, on the strength of a t searched of 5.8 on shares that were picked because
-# they survived. It goes when the joined threshold is calibrated.
-SEALED_T = 1.645
 DEFLATED = 0.95
+PEERS = 64
+"""Registered genomes, a random sample, that stand for all in the statistics of many strategies."""
 
 
-def threshold_after(openings: int) -> float:
-    """Return the threshold of the joined t when `openings` others have had their chance.
-
-    k openings divide the error rate by k.
-    """
-    return -statistics.normal_quantile(statistics.normal_tail(THRESHOLD) / (openings + 1))
+def threshold_after(openings: int, trials: int = 0) -> float:
+    """Return the threshold of the joined t after so many openings by others and so many trials."""
+    return recorded().after(openings, trials)
 
 
 def joined_t(searched: float, sealed: float) -> float:
@@ -32,48 +50,94 @@ def joined_t(searched: float, sealed: float) -> float:
     return SEARCHED_WEIGHT * searched + SEALED_WEIGHT * sealed
 
 
-def holds_unseen(searched: float, sealed: float, openings: int) -> bool:
-    """Whether the sealed bars confirm, joined with the searched ones and by themselves."""
-    return joined_t(searched, sealed) >= threshold_after(openings) and sealed > SEALED_T
+def holds_unseen(searched: float, sealed: float, openings: int, trials: int = 0) -> bool:
+    """Whether the sealed bars confirm: joined with the searched ones, and not against them."""
+    return joined_t(searched, sealed) >= threshold_after(openings, trials) and sealed > SEALED_T
+
+
+def peers_of(
+    register: TrialRegister, backtester: Backtester, dataset: DataSet, size: int = PEERS
+) -> Floats:
+    """Return the returns of a fixed random sample of the registered genomes, shape (K, T).
+
+    Those that never moved the account are left out.
+    """
+    genomes = [genome_from_genes(trial.genes) for trial in register.reservoir(dataset.id, size)]
+    returns = [backtester.returns(genome) for genome in genomes]
+    moving = [one for one in returns if np.ptp(one) > 0.0]
+    return np.array(moving).reshape(len(moving), backtester.bars.shape[1])
 
 
 def examine(case: Case) -> Gate:
     """Ask whether luck over all the trials could have made these returns."""
-    sample = statistics.describe(case.returns)
-    alpha = statistics.alpha_over_index(case.returns, _index_returns(case.bars))
-    # Worthless strategies' Sharpe ratios scatter by one over the root of the periods.
-    variance = 1.0 / (sample.periods - 1)
+    try:
+        sample = statistics.describe(case.returns)
+        alpha = statistics.alpha_over_index(case.returns, _index_returns(case.bars))
+    except DataError as problem:
+        return Gate("statistics", False, f"no statistic of these returns means anything: {problem}")
     trials = max(case.trials, 1)
+    effective = float(trials if case.peers is None else effective_number(case.peers, trials))
+    # Worthless strategies' Sharpe ratios scatter by one over the root of the periods.
     moments = (sample.sharpe, sample.periods, sample.skew, sample.kurtosis)
-    deflated = statistics.deflated_sharpe(*moments, trials, variance)
-    threshold = threshold_after(case.openings)
+    deflated, registered = (
+        statistics.deflated_sharpe(*moments, count, 1.0 / (sample.periods - 1))
+        for count in (effective, trials)
+    )
+    threshold = threshold_after(case.openings, trials)
     reachable = joined_t(case.t, HOPED_SEALED_T)
     findings = {
         f"t is {case.t:.2f}; with a good hold-out (t {HOPED_SEALED_T:.0f}) it would join to "
-        f"{reachable:.2f}, and {threshold:.2f} is needed": reachable >= threshold,
+        f"{reachable:.2f}, and {threshold:.2f} is needed, which the luckiest strategy of a search "
+        "hardly ever reaches where there is no edge": reachable >= threshold,
         f"what holding the index does not explain has a t of {alpha.t:.2f}, and {ALPHA_T} is "
         "needed": alpha.t > ALPHA_T,
-        f"after {trials} trials the chance that it is better than the luckiest worthless one is "
-        f"{deflated:.1%}, and {DEFLATED:.0%} is needed": deflated >= DEFLATED,
+        f"of {trials:,} strategies tried {effective:,.0f} were really different; that it is better "
+        f"than the luckiest of so many worthless ones has a probability of {deflated:.1%}, and "
+        f"{DEFLATED:.0%} is needed": deflated >= DEFLATED,
     }
     figures = {
         "t": case.t,
         "reachable_t": reachable,
         "threshold": threshold,
+        "calibration": recorded().name,
         "alpha_a_bar": alpha.alpha,
         "alpha_t": alpha.t,
         "beta": alpha.beta,
         "deflated_sharpe": deflated,
-        "psr": statistics.psr_2012(*moments),
+        "deflated_sharpe_registered": registered,
         "trials": trials,
+        "effective_trials": effective,
+        "psr": statistics.psr_2012(*moments),
         "skew": sample.skew,
         "kurtosis": sample.kurtosis,
         "min_track_record_bars": statistics.min_trl(sample.sharpe, sample.skew, sample.kurtosis),
         "openings_before": case.openings,
+        "overfitting": _overfitting(case, trials, effective),
     }
     passed = all(findings.values())
     told = [text for text, good in findings.items() if passed or not good]
     return Gate("statistics", passed, "; ".join(told), figures)
+
+
+def _overfitting(case: Case, trials: int, effective: float) -> Mapping[str, Any]:
+    """Return every overfitting statistic with its meaning; they inform, and decide nothing."""
+    if np.ptp(case.returns) == 0.0:
+        return {}
+    peers = np.empty((0, len(case.returns))) if case.peers is None else case.peers
+    peers = peers[[not np.array_equal(one, case.returns) for one in peers]]
+    report = statistics.overfitting_report(
+        case.returns,
+        peers,
+        trials,
+        effective,
+        _index_returns(case.bars),
+        np.random.default_rng(case.seed),
+    )
+    meanings = report.meanings()
+    return {
+        name: {"value": value, "meaning": meanings[name]}
+        for name, value in report.figures().items()
+    }
 
 
 def _index_returns(bars: Bars) -> Floats:

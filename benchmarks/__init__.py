@@ -1,0 +1,1 @@
+"""Measurements against the outside world: run by hand, not tests, not shipped."""

@@ -1,0 +1,246 @@
+"""The commands ``kasauti noise`` and ``kasauti calibrate``; what they measure stands beside."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kasauti.options import bars_options, emit, json_option
+
+if TYPE_CHECKING:
+    from kasauti.noise.pipeline import Outcome, Spec
+    from kasauti.noise.runs import Run
+
+CERTIFICATE, CALIBRATION = 1, 2
+"""First word of the seeds: whatever the user's seed, the two never see the same world."""
+
+
+def _sharpes(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[float]:
+    del context, option
+    try:
+        found = [float(part) for text in given for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}: give numbers like 0.5,1,1.5,2") from error
+    if any(not 0.0 < one <= 3.0 for one in found):
+        raise click.BadParameter("a planted Sharpe ratio is above 0 and at most 3")
+    return list(dict.fromkeys(found))
+
+
+_evaluations = click.option(
+    "--evaluations",
+    type=click.IntRange(min=100),
+    default=20_000,
+    show_default=True,
+    help="Strategies searched in each world. Larger searches than that are not certified.",
+)
+_workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Processes; the result does not depend on them.",
+)
+_symbols = click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="Make the worlds from this symbol; may be repeated. Without it, from every long one.",
+)
+
+
+@click.command()
+@click.option(
+    "--worlds",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Worlds without an edge, and with each planted one.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@_evaluations
+@click.option(
+    "--planted",
+    multiple=True,
+    callback=_sharpes,
+    metavar="SHARPE",
+    help="Measure the power too, with an edge of this net Sharpe ratio: 1.5, or 0.5,1,1.5,2.",
+)
+@_workers
+@_symbols
+@bars_options
+@json_option
+def noise(
+    worlds: int,
+    seed: int,
+    evaluations: int,
+    planted: list[float],
+    workers: int,
+    symbols: tuple[str, ...],
+    bars: tuple[str, ...],
+    index: str | None,
+    market: str,
+    as_json: bool,
+) -> None:
+    """Measure how often the whole pipeline approves a strategy where there is no edge.
+
+    Surrogate markets are made from real bars with the edge removed, and the whole pipeline runs on
+    each: sealing, search, every gate, the opening. With --planted it also runs on markets with an
+    edge of known strength, which it should approve. 200 worlds take about ten minutes on two cores;
+    stopped and started again it goes on where it was.
+    """
+    from kasauti.noise.certificate import Certificate
+    from kasauti.noise.runs import find_lifts, plain_specs, planted_specs
+    from kasauti.operations.progress import Progress
+
+    began = time.monotonic()
+    run = _run(bars, market, index, symbols, evaluations, workers, judged=True)
+    specs = plain_specs(run, worlds, seed, CERTIFICATE)
+    with Progress() as progress:
+        for sharpe in planted:
+            with progress.stage(f"finding an edge of {sharpe:g}"):
+                lifts = find_lifts(run, worlds, seed, sharpe)
+            specs += planted_specs(run, worlds, seed, CERTIFICATE, sharpe, lifts)
+        every = _outcomes(run, specs, "worlds", progress)
+    kinds = [tuple(every[k : k + worlds]) for k in range(0, len(every), worlds)]
+    certificate = Certificate(
+        kinds[0],
+        tuple(zip(planted, kinds[1:], strict=True)),
+        evaluations,
+        seed,
+        time.monotonic() - began,
+    )
+    found = certificate.to_json()
+    emit(found, as_json, lambda: _show(found))
+
+
+@click.command()
+@click.option("--worlds", type=click.IntRange(min=30), default=400, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True)
+@_evaluations
+@click.option(
+    "--write",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the artefact, such as kasauti/validation/data/threshold.json.",
+)
+@_workers
+@_symbols
+@bars_options
+@json_option
+def calibrate(
+    worlds: int,
+    seed: int,
+    evaluations: int,
+    write: Path | None,
+    workers: int,
+    symbols: tuple[str, ...],
+    bars: tuple[str, ...],
+    index: str | None,
+    market: str,
+    as_json: bool,
+) -> None:
+    """Find the threshold that luck reaches in 0.25 % of the markets without an edge.
+
+    The best strategy of a search on each world is looked at on the bars that the search did not
+    see. Use other markets and another seed than for the certificate of `kasauti noise`.
+    """
+    import json
+
+    from kasauti.execution.clock import SystemClock
+    from kasauti.market.markets import get_market
+    from kasauti.noise.calibration import calibrate as calibrated
+    from kasauti.noise.runs import plain_specs
+    from kasauti.operations.progress import Progress
+    from kasauti.version import EVERYTHING, code_version
+
+    run = _run(bars, market, index, symbols, evaluations, workers, judged=False)
+    with Progress() as progress:
+        found = _outcomes(run, plain_specs(run, worlds, seed, CALIBRATION), "worlds", progress)
+    artefact = calibrated(
+        found,
+        evaluations=evaluations,
+        seed=seed,
+        on=SystemClock(get_market(run.bases[0].market).zone).now().date(),
+        code=code_version(EVERYTHING),
+    ).to_json()
+    if write is not None:
+        write.write_text(json.dumps(artefact, indent=2) + "\n", encoding="utf-8")
+    emit(artefact, as_json, lambda: _show_threshold(artefact))
+
+
+def _run(
+    bars: tuple[str, ...],
+    market: str,
+    index: str | None,
+    symbols: tuple[str, ...],
+    evaluations: int,
+    workers: int,
+    *,
+    judged: bool,
+) -> "Run":
+    from kasauti.home import Home
+    from kasauti.noise.runs import Run, bases_of
+    from kasauti.workspace import Source
+
+    loaded = Source.of(bars, market, index).load()
+    return Run(
+        bases_of(loaded.bars, symbols),
+        Home.from_environment().root / "noise",
+        evaluations,
+        judged,
+        workers,
+    )
+
+
+def _outcomes(run: "Run", specs: "Sequence[Spec]", name: str, progress: Any) -> "list[Outcome]":
+    from kasauti.noise.runs import outcomes
+
+    with progress.stage(name, len(specs)) as stage:
+        approved = 0
+
+        def done(outcome: "Outcome") -> None:
+            nonlocal approved
+            approved += outcome.approved
+            stage.advance(note=f"{approved} approved" if run.judged else None)
+
+        return outcomes(run, specs, done)
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    from kasauti.show import say, table
+
+    def row(name: str, one: Mapping[str, Any], share: float) -> tuple[object, ...]:
+        low, high = one["interval"]
+        captured = one.get("captured_sharpe")
+        best = one.get("best_possible_power")
+        return (
+            name,
+            one["worlds"],
+            one["approved_worlds"],
+            f"{share:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            "" if captured is None else f"{captured:.2f}",
+            "" if best is None else f"{best:.0%}",
+        )
+
+    rows = [row("none", found, found["rate"])]
+    rows += [row(f"{one['sharpe']:g}", one, one["power"]) for one in found["planted"]]
+    columns = ("edge", "worlds", "approved", "share", "95 %", "captured", "best possible")
+    table(f"{found['evaluations']:,} strategies searched in each world", columns, rows)
+    ends = ", ".join(f"{name} {count}" for name, count in found["stopped_by"].items())
+    say(f"Without an edge the best candidate ended at: {ends}")
+    say(f"{found['seconds']:.0f} s")
+
+
+def _show_threshold(artefact: Mapping[str, Any]) -> None:
+    from kasauti.show import say
+
+    low, high = artefact["interval"]
+    weights = artefact["weights"]
+    say(
+        f"{weights['searched']} x t searched + {weights['sealed']} x t sealed must reach "
+        f"{artefact['threshold']:.2f} (95 %: {low:.2f} to {high:.2f}) for "
+        f"{artefact['rate']:.2%} false approvals, on {artefact['worlds']} worlds"
+    )
