@@ -177,6 +177,7 @@ def emit(
     nodes: Nodes,
     found: Codes,
     reads: Codes,
+    rows: Codes,
     order: Places,
     lanes: Codes,
     row_of: Codes,
@@ -187,13 +188,15 @@ def emit(
     junctions: Instructions,
     at: Places,
     kept: Places,
-) -> tuple[int, int, int]:
+) -> tuple[int, int]:
     """Write the program for the collected nodes and give every one of them its place.
 
     Parameters
     ----------
     nodes, found, reads, row_of
         As `collect` left them.
+    rows : ndarray of shape (count,), int32
+        Row of each collected node that has only to be brought, else -1.
     order, lanes
         As `kasauti.features.order.arrange` left them.
     packed_rows, value_rows : ndarray of int64
@@ -209,7 +212,7 @@ def emit(
     Returns
     -------
     tuple of int
-        Junctions, slots and numbers of state.
+        Slots and numbers of state.
     """
     count = len(found)
     readers = np.zeros(count, dtype=np.int64)
@@ -233,7 +236,7 @@ def emit(
                 at[i] = kept[i] = packed_rows[packed]
                 packed += 1
             else:
-                if row_of[node] < 0 and is_common(nodes, node) and values < len(value_rows):
+                if rows[i] < 0 and is_common(nodes, node) and values < len(value_rows):
                     kept[i] = value_rows[values]
                     values += 1
                 if freed > 0:
@@ -244,7 +247,9 @@ def emit(
                     slots += 1
             one = program[place]
             one["lanes"] = lanes[first] if place == first else 1
-            state = _instruct(nodes, node, reads[i], row_of, at, kept[i], at[i], state, one)
+            state = _instruct(
+                nodes, node, reads[i], rows[i], row_of, at, kept[i], at[i], state, one
+            )
         for place in range(first, stop):  # after all outputs of the lanes have their slots
             for side in range(2):
                 operand = reads[order[place], side]
@@ -261,10 +266,10 @@ def emit(
             packed += 1
             one = junctions[joined]
             joined += 1
-            _instruct(nodes, found[i], reads[i], row_of, at, kept[i], at[i], state, one)
+            _instruct(nodes, found[i], reads[i], -1, row_of, at, kept[i], at[i], state, one)
             if one["b"] == NOWHERE:
                 one["b"] = one["a"]
-    return joined, slots, state
+    return slots, state
 
 
 @njit
@@ -272,6 +277,7 @@ def _instruct(
     nodes: Nodes,
     node: int,
     reads: Codes,
+    there: int,
     row_of: Codes,
     at: Places,
     row: int,
@@ -284,8 +290,8 @@ def _instruct(
     one["kind"], one["code"] = KIND[code], code
     one["out"], one["row"] = out, row
     one["a"] = one["b"] = NOWHERE
-    if row_of[node] >= 0:
-        one["kind"], one["row"] = LOAD, row_of[node]
+    if there >= 0:
+        one["kind"], one["row"] = LOAD, there
         return state
     one["state"] = state
     if KIND[code] == ROLLING:

@@ -14,7 +14,15 @@ import numpy as np
 from kasauti.errors import DataError
 from kasauti.features.bits import Words, pack, words_for
 from kasauti.features.blocks import pool_size, run_schedule
-from kasauti.features.graph import CANDLE, COMPARISON, JUNCTION, KIND, SERIES_KIND, Graph
+from kasauti.features.graph import (
+    CANDLE,
+    COMPARISON,
+    JUNCTION,
+    KIND,
+    SERIES_KIND,
+    Graph,
+    Nodes,
+)
 from kasauti.features.order import arrange
 from kasauti.features.patterns import PATTERNS, pattern
 from kasauti.features.rows import Rows
@@ -51,10 +59,31 @@ class PackedRules:
 
 
 @dataclass(frozen=True, eq=False)
+class _Claim:
+    """What one call has to evaluate and the rows that are its own meanwhile; found in turn.
+
+    `nodes` and `row_of` are the arrays of that moment: others' rows may come to stand in them, what
+    this call uses stays.
+    """
+
+    number: int
+    nodes: Nodes
+    row_of: Codes
+    found: Codes
+    reads: Codes
+    rows: Codes
+    roots: Codes
+    rows_of_roots: Places
+    packed_rows: Places
+    value_rows: Places
+    used_packed: Places
+    used_values: Places
+
+
+@dataclass(frozen=True, eq=False)
 class _Plan:
     """One call's work: what to run, and what it leaves behind."""
 
-    number: int
     roots: Places
     program: Instructions
     junctions: Instructions
@@ -63,10 +92,6 @@ class _Plan:
     nodes: Places
     in_packed: Booleans
     rows: Places
-    packed_rows: Places
-    value_rows: Places
-    used_packed: Places
-    used_values: Places
 
 
 class Signals:
@@ -122,9 +147,10 @@ class Signals:
         DataError
             For a market series that the bars do not have.
         """
-        plan = self._plan_in_turn(population)
-        done = False
+        claim = self._claim_in_turn(population)
+        plan, done = None, False
         try:
+            plan = _plan(claim, len(self._names))
             # allocated by numpy: it asks for huge pages, which numba's own allocation does not
             pool, state = np.empty(pool_size(plan.slots)), np.empty(plan.state)
             for symbol in range(self.bars.shape[0]):
@@ -143,20 +169,20 @@ class Signals:
             yield PackedRules(self._packed, plan.roots.reshape(-1, 2))
         finally:
             with self._lock:
-                self._publish(plan, done)
+                self._publish(claim, plan if done else None)
 
-    def _plan_in_turn(self, population: Population) -> _Plan:
-        """Plan a call. A single genome, which cannot be split, waits for the others' rows."""
+    def _claim_in_turn(self, population: Population) -> _Claim:
+        """Claim a call's rows. A single genome, which cannot be split, waits for the others'."""
         with self._lock:
             while True:
                 try:
-                    return self._plan(population)
+                    return self._claim(population)
                 except RowsInUse:
                     if len(population) > 1 or not self._active:
                         raise
                     self._left.wait()
 
-    def _plan(self, population: Population) -> _Plan:
+    def _claim(self, population: Population) -> _Claim:
         self._refuse_missing(population.codes)
         if self._graph.count > MOST_NODES and not self._active:
             self._start_anew()
@@ -184,63 +210,42 @@ class Signals:
             self._value_rows.leave(used_values)
             raise RowsInUse
         value_rows = self._value_rows.take(common, self._row_of)
-        order, lanes = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
-        is_there = self._row_of[found] >= 0
-        written = arrange(nodes["code"][found], is_there, reads, order, lanes)
-        program = np.zeros(written, dtype=INSTRUCTION)
-        junctions = np.zeros(count - written, dtype=INSTRUCTION)
-        at, kept = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-        joined, slots, state = emit(
+        self._active += 1
+        return _Claim(
+            now,
             nodes,
+            self._row_of,
             found,
             reads,
-            order[:written],
-            lanes[:written],
-            self._row_of,
-            packed_rows,
-            value_rows,
-            len(self._names),
-            program,
-            junctions,
-            at,
-            kept,
-        )
-        is_kept = kept >= 0
-        place = self._place[roots]
-        rows_of_roots = self._row_of[roots].astype(np.int64)
-        rows_of_roots[place >= 0] = at[place[place >= 0]]
-        self._active += 1
-        return _Plan(
-            now,
-            rows_of_roots,
-            program,
-            junctions[:joined],
-            slots,
-            state,
-            found[is_kept].astype(np.int64),
-            _is_packed(nodes["code"][found[is_kept]]),
-            kept[is_kept],
+            self._row_of[found],
+            self._place[roots],
+            self._row_of[roots].astype(np.int64),
             packed_rows,
             value_rows,
             used_packed,
             used_values,
         )
 
-    def _publish(self, plan: _Plan, done: bool) -> None:
-        """Let later calls use what this one evaluated, if it did so to the end.
+    def _publish(self, claim: _Claim, plan: _Plan | None) -> None:
+        """Let later calls use what a call evaluated, if it did so to the end.
 
         Rows whose nodes another call has evaluated meanwhile are freed.
         """
         self._active -= 1
         self._left.notify_all()
-        new = (self._row_of[plan.nodes] < 0) & done
-        for rows, chosen, taken, used in (
-            (self._packed_rows, plan.in_packed, plan.packed_rows, plan.used_packed),
-            (self._value_rows, ~plan.in_packed, plan.value_rows, plan.used_values),
+        self._packed_rows.leave(claim.used_packed)
+        self._value_rows.leave(claim.used_values)
+        if plan is None:
+            self._packed_rows.release(claim.packed_rows)
+            self._value_rows.release(claim.value_rows)
+            return
+        new = self._row_of[plan.nodes] < 0
+        for rows, chosen, taken in (
+            (self._packed_rows, plan.in_packed, claim.packed_rows),
+            (self._value_rows, ~plan.in_packed, claim.value_rows),
         ):
-            rows.leave(used)
             kept = plan.rows[new & chosen]
-            rows.give(kept, plan.nodes[new & chosen], plan.number)
+            rows.give(kept, plan.nodes[new & chosen], claim.number)
             rows.release(np.setdiff1d(taken, kept, assume_unique=True))
         self._row_of[plan.nodes[new]] = plan.rows[new]
 
@@ -273,6 +278,45 @@ class Signals:
                     f"the data has no series {SYMBOLS[code]!r}, it has {', '.join(self._names)}: "
                     "name the market index when loading, or use another series"
                 )
+
+
+def _plan(claim: _Claim, fixed: int) -> _Plan:
+    """Write a call's program; `fixed` series stand in the first slots."""
+    codes, count = claim.nodes["code"][claim.found], len(claim.found)
+    order, lanes = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+    written = arrange(codes, claim.rows >= 0, claim.reads, order, lanes)
+    program = np.zeros(written, dtype=INSTRUCTION)
+    junctions = np.zeros(count - written, dtype=INSTRUCTION)
+    at, kept = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    slots, state = emit(
+        claim.nodes,
+        claim.found,
+        claim.reads,
+        claim.rows,
+        order[:written],
+        lanes[:written],
+        claim.row_of,
+        claim.packed_rows,
+        claim.value_rows,
+        fixed,
+        program,
+        junctions,
+        at,
+        kept,
+    )
+    is_kept = kept >= 0
+    roots, is_new = claim.rows_of_roots.copy(), claim.roots >= 0
+    roots[is_new] = at[claim.roots[is_new]]
+    return _Plan(
+        roots,
+        program,
+        junctions,
+        slots,
+        state,
+        claim.found[is_kept].astype(np.int64),
+        _is_packed(codes[is_kept]),
+        kept[is_kept],
+    )
 
 
 # the last place is CONSTANT's, -1
