@@ -169,7 +169,10 @@ class ReplayDesk:
         return found
 
     def approval(self, genome_hash: str) -> Approval | None:
-        """Return what lets this genome trade here and now, at this profile, if anything does."""
+        """Return what lets this genome trade here and now, if anything does.
+
+        Its tier is the most capital that it may be traded with; a smaller profile may trade it.
+        """
         found = Approvals(self.space.vault).valid(
             genome_hash,
             self.scope,
@@ -177,7 +180,9 @@ class ReplayDesk:
             code_version=code_version(),
             data_version=data_version(self.admitted),
         )
-        return found if found is not None and found.tier == self.profile else None
+        if found is None or self.limits.capital > limits_of(found.tier).capital:
+            return None
+        return found
 
     def permit(self, genome_hash: str) -> Permit | None:
         """Return the same as the gate wants it, read anew each time."""

@@ -166,13 +166,15 @@ def figures(portfolio: Any, bars_a_year: int) -> Floats:
 
     The accessor of returns is made once and without a benchmark. The portfolio's own shorthands
     make it for every figure, with a benchmark that none of them needs: up to half as long again.
+    The Sharpe ratio of an account that never moves is 0, as ours is; vectorbt calls it infinite.
     """
     returns = portfolio.returns()
     accessor = returns.vbt.returns(freq=portfolio.wrapper.freq, year_freq=f"{bars_a_year} days")
+    sharpe = accessor.sharpe_ratio().to_numpy()
     return np.column_stack(
         [
             portfolio.total_return().to_numpy(),
-            accessor.sharpe_ratio().to_numpy(),
+            np.where(np.isinf(sharpe), 0.0, sharpe),
             accessor.max_drawdown().to_numpy(),
         ]
     )

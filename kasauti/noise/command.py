@@ -58,7 +58,9 @@ _symbols = click.option(
     show_default=True,
     help="Worlds without an edge, and with each planted one.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the worlds."
+)
 @_evaluations
 @click.option(
     "--planted",
@@ -116,8 +118,16 @@ def noise(
 
 
 @click.command()
-@click.option("--worlds", type=click.IntRange(min=30), default=400, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True)
+@click.option(
+    "--worlds",
+    type=click.IntRange(min=30),
+    default=400,
+    show_default=True,
+    help="Worlds without an edge: the more, the surer the threshold.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Of the worlds."
+)
 @_evaluations
 @click.option(
     "--write",

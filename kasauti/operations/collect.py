@@ -14,6 +14,7 @@ import pandas as pd
 
 from kasauti.backtest import Account, Backtester
 from kasauti.errors import DataError
+from kasauti.evolution.outcome import SearchSettings
 from kasauti.execution.events import Decision, GateDecided
 from kasauti.execution.frames import profit_so_far
 from kasauti.execution.projections import Book
@@ -47,10 +48,11 @@ from kasauti.workspace import Workspace
 
 Row = Mapping[Any, Any]
 
+SEARCHED = SearchSettings(seed=0)  # its bounds are every search's: no command changes them
+
 MISSING = (
-    "The five testers, the calibrated threshold and the noise certificate: until they are built, "
-    "an approval is for paper trading at the smallest capital only.",
-    "Synthetic stress scenarios; the crashes that the searched years really saw are replayed.",
+    "The noise certificate, the published rate of wrong approvals: until it is there, measure it "
+    "with `kasauti noise`. An approval is for paper trading only.",
     "Paper trading on the running market, and live trading with Angel One: only the replay trades.",
     "Alerts other than Slack, backups, and a desk that runs beside Dagster.",
 )
@@ -58,8 +60,10 @@ MISSING = (
 
 MEANINGS = {
     "dominated": "another one was at least as good in everything and better in something",
-    "too few trades": "fewer than 30: too little to tell luck from skill",
-    "drawdown too deep": "it fell more than 20 % from its highest point",
+    "too few trades": f"fewer than {SEARCHED.min_trades}: too little to tell luck from skill",
+    "drawdown too deep": f"it fell more than {SEARCHED.max_drawdown:.0%} from its highest point",
+    "position too large": f"more than {SEARCHED.max_share:.0%} of the account in one position: a "
+    "halted market would cost too much",
     "twin": "it traded exactly like a simpler one",
     "crowded out": "good, but too much like its neighbours for the place there was",
 }

@@ -72,7 +72,7 @@ def history_frame(found: SearchResult) -> pd.DataFrame:
                 "generation": step.generation,
                 "evaluations": step.evaluations,
                 "front": step.front,
-                "median": step.median,
+                "median": np.nan if step.median is None else step.median,
                 **step.best,
             }
             for step in found.history

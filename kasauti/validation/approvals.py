@@ -14,10 +14,9 @@ from kasauti.errors import UsageError
 from kasauti.genome import Genome, family
 from kasauti.regimes.model import REGIMES, Regime
 from kasauti.validation.seal import Vault
+from kasauti.validation.tiers import LOWEST_TIER
 from kasauti.validation.validity import VALID_FOR
 from kasauti.validation.verdict import Verdict
-
-LOWEST_TIER = "ultra-conservative"
 
 
 class Scope(StrEnum):
@@ -85,9 +84,9 @@ class Approvals:
         UsageError
             When the verdict does not approve, or is not one that `judge` gave and recorded.
         """
-        if not verdict.approved:
+        if not verdict.approved or verdict.tier is None:
             failed = verdict.first_failure
-            why = f"{failed.name}: {failed.reason}" if failed else "it has no gates"
+            why = f"{failed.name}: {failed.reason}" if failed else "it names no capital tier"
             raise UsageError(f"{verdict.genome[:12]} is not approved, {why}")
         given = self._records.find("verdict", genome=verdict.genome, digest=verdict.digest)
         if not any(record.body["approved"] for record in given):
@@ -100,7 +99,7 @@ class Approvals:
                 genome=verdict.genome,
                 family=verdict.family,
                 scope=Scope.PAPER,
-                label="approved for paper trading at the lowest capital tier",
+                label=f"approved for paper trading at the capital tier {verdict.tier}",
                 code_version=code_version,
                 data_version=verdict.data_version,
                 scores={
@@ -108,7 +107,7 @@ class Approvals:
                     for name in ("t_searched", "t_sealed", "t_joined")
                 },
                 regimes=tuple(figures["regimes"]["approved"]),
-                tier=LOWEST_TIER,
+                tier=verdict.tier,
                 granted=now.isoformat(),
                 expires=(now.date() + VALID_FOR).isoformat(),
                 verdict=verdict.digest,

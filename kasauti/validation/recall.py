@@ -45,4 +45,5 @@ def _from_body(body: dict[str, Any]) -> Verdict:
         tuple(Gate(**gate) for gate in body["gates"]),
         tuple(body["notes"]),
         body["data_version"],
+        body["tier"],
     )

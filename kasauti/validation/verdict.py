@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from kasauti.validation.gates.model import Case, Gate, plain
 from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
 from kasauti.validation.stages import STAGES
 from kasauti.validation.statistics import t_statistic
+from kasauti.validation.tiers import capital_tier, still_untested, told_by_profile
 
 FEWEST_BARS = 1_000
 FEWEST_SEALED = 100  # bars that no search has seen; half of what 1,000 bars seal
@@ -53,6 +54,8 @@ class Verdict:
         What a reader must know beside the gates.
     data_version : str
         Version of the searched bars and id of the seal that it was judged on.
+    tier : str or None
+        The highest capital profile that an approval allows; None where nothing is approved.
     """
 
     approved: bool
@@ -61,6 +64,7 @@ class Verdict:
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
     data_version: str
+    tier: str | None = None
 
     @property
     def first_failure(self) -> Gate | None:
@@ -76,6 +80,7 @@ class Verdict:
             "gates": [gate.to_json() for gate in self.gates],
             "notes": list(self.notes),
             "data_version": self.data_version,
+            "tier": self.tier,
         }
 
     @property
@@ -162,13 +167,16 @@ def judge(
     mine = next((opening for opening in openings if opening.family == kin), None)
     found["sealed"] = _sealed(case, kin, admitted, vault, seal, mine, found, now, who, may_open)
     listed = tuple(found[name] for name in STAGES if name in found)
+    approved = all(gate.passed for gate in listed)
+    tier, told = _capital(case, found, approved) if approved or thorough else (None, [])
     verdict = Verdict(
-        all(gate.passed for gate in listed),
+        approved,
         genome.hash,
         kin,
         listed,
-        (PAPER_ONLY, *(_capital_notes(case) if thorough else ()), admitted.note, *notes),
+        (PAPER_ONLY, *told, admitted.note, *notes),
         f"{searched.data_version}:{seal.id}",
+        tier,
     )
     _record(verdict, dataset, vault, register, now, who)
     return verdict
@@ -317,6 +325,7 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "threshold": threshold,
         "sealed_return": float((1.0 + returns).prod() - 1.0),
         "losses": [asdict(loss) for loss in losses],
+        "differing": _differing(bars, losses),
     }
     reason = (
         f"opened: t is {t:.2f} over the sealed bars, {statistics.SEALED_T:g} is needed; joined it "
@@ -329,21 +338,20 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 
-def _capital_notes(case: Case) -> list[str]:
-    notes = []
-    for row in affordability.affordability(case):
-        name, capital = row["profile"], row["capital"]
-        if not row["signals"]:
-            notes.append(f"{name} (₹{capital:,.0f}): no signal at all.")
-            continue
-        text = (
-            f"{name} (₹{capital:,.0f}): {row['bought']} of {row['signals']} signals buy at least "
-            "one share"
-        )
-        if row["charges_of_value"] is not None:
-            text += f"; charges eat {row['charges_of_value']:.2%} of the value of each round trip"
-        notes.append(text + ".")
-    return notes
+def _differing(bars: Bars, losses: Sequence[stress.Loss]) -> list[str]:
+    names = {loss.scenario for loss in losses}
+    windows = [one for one in stress.crash_windows(bars.market) if one.name in names]
+    return list(stress.differing(bars, windows))
+
+
+def _capital(case: Case, found: Mapping[str, Gate], approved: bool) -> tuple[str | None, list[str]]:
+    """Return the capital tier of what is approved, and what each profile's money would meet."""
+    rows = affordability.affordability(case)
+    if not approved:
+        return None, told_by_profile(rows)
+    untested = still_untested(found["stress"].figures, found["sealed"].figures)
+    tier = capital_tier(rows, untested)
+    return tier.profile, [f"Capital: {tier.reason}.", *told_by_profile(rows)]
 
 
 def _trial(genome: Genome, kin: str, origin: Origin, stage: str) -> Trial:

@@ -16,8 +16,8 @@ from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
 COMMANDS = [
-    *("backtest", "bench", "compile", "demo", "evolve", "ingest", "judge", "kill", "limits"),
-    *("report", "resume", "signals", "sql", "status", "up"),
+    *("backtest", "bench", "calibrate", "compile", "demo", "evolve", "ingest", "judge", "kill"),
+    *("limits", "noise", "prove", "report", "resume", "signals", "sql", "status", "stress", "up"),
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -137,7 +137,8 @@ def test_nan_never_reaches_the_result(run: Run, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "No such command 'nonsense' (see `kasauti --help`)"),
+        (["gibberish"], "No such command 'gibberish' (see `kasauti --help`)"),
+        (["nose"], "No such command 'nose'. Did you mean 'noise'? (see `kasauti --help`)"),
         (["backtest"], "Missing option '--genome' (see `kasauti backtest --help`)"),
         (["evolve", "--evaluations", "0"], "0 is not in the range x>=1"),
         (["evolve", "--seed", "-1"], "-1 is not in the range x>=0"),

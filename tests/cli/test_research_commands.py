@@ -25,7 +25,7 @@ METRICS = {
 }
 GATES = [
     *("causality", "walk_forward", "regimes", "stress"),
-    *("statistics", "sealed", "second_opinion"),
+    *("statistics", "testers", "second_opinion", "sealed"),
 ]
 
 

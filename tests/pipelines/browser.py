@@ -45,7 +45,7 @@ ON_TOP = """seen => {
         document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
     );
 }"""
-GRAPH_SIZE = (1100, 1220)
+GRAPH_SIZE = (2000, 1800)  # smaller, the whole graph would be shown without its details
 PAGE_SIZE = (1280, 800)
 
 

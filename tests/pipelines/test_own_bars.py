@@ -19,8 +19,15 @@ from resources.project import Project
 from tests.pipelines.states import Clocked, checks, made, recent, run
 
 
-def project(folder: Path, home: Path) -> Project:
-    return Clocked(home=str(home), bars=str(folder), index="NIFTY50", population=8, evaluations=16)
+def project(folder: Path, home: Path, profile: str = "ultra-conservative") -> Project:
+    return Clocked(
+        home=str(home),
+        bars=str(folder),
+        index="NIFTY50",
+        population=8,
+        evaluations=16,
+        profile=profile,
+    )
 
 
 def why(result: dg.ExecuteInProcessResult) -> str:
@@ -90,14 +97,14 @@ BUYS_NEARLY_ALWAYS = {
 }
 
 
-def approve(own: Project, genome: Genome) -> None:
+def approve(own: Project, genome: Genome, tier: str) -> None:
     """Record what a verdict that passed every gate leaves, and what research makes of it."""
     space, data = own.workspace(), data_version(own.admitted())
     gates = (
         Gate("regimes", True, "all four", {"approved": REGIMES}),
         Gate("sealed", True, "held", {"t_searched": 3.0, "t_sealed": 3.0, "t_joined": 4.6}),
     )
-    verdict = Verdict(True, genome.hash, family(genome), gates, (), data)
+    verdict = Verdict(True, genome.hash, family(genome), gates, (), data, tier)
     body = {"genome": genome.hash, "digest": verdict.digest, "approved": True}
     space.vault.records.append("verdict", body)
     approval = Approvals(space.vault).grant(
@@ -106,10 +113,27 @@ def approve(own: Project, genome: Genome) -> None:
     space.lake.write(APPROVED, approvals_frame([(approval, genome.to_genes())]))
 
 
+@pytest.mark.parametrize(
+    ("tier", "profile", "may"),
+    [
+        pytest.param("moderate", "ultra-conservative", True, id="less money than its tier allows"),
+        pytest.param("moderate", "moderate", True, id="as much"),
+        pytest.param("ultra-conservative", "conservative", False, id="more"),
+    ],
+)
+def test_the_tier_is_the_most_money_that_it_may_be_traded_with(
+    tmp_path: Path, tier: str, profile: str, may: bool
+) -> None:
+    recent(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", profile)
+    approve(own, genome_from_genes(BUYS_NEARLY_ALWAYS), tier)
+    assert bool(own.desk().candidates()) is may
+
+
 def test_an_approved_strategy_gives_signals_that_nobody_orders(tmp_path: Path) -> None:
     recent(tmp_path / "bars", date(2026, 11, 19))
     own = project(tmp_path / "bars", tmp_path / "home")
-    approve(own, genome_from_genes(BUYS_NEARLY_ALWAYS))
+    approve(own, genome_from_genes(BUYS_NEARLY_ALWAYS), own.profile)
     recent(tmp_path / "bars", date(2026, 11, 20))
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(own, instance, "daily").success

@@ -1,6 +1,7 @@
 """Each gate by itself: what makes it fail, and that it then says why."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from kasauti.regimes import online
 from kasauti.regimes.model import OnlineLabels
 from kasauti.validation.gates import affordability, causality, regimes, second_opinion
 from kasauti.validation.gates.model import Case
-from tests.validation.synthetic import make_bars, plant_edge
+from tests.validation.synthetic import constant_bars, make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
 REVERSAL = {
@@ -82,6 +83,17 @@ def test_second_opinion(
     gate = second_opinion.examine(case_on(make_bars(sessions=300)))
     assert gate.passed == passed
     assert reason in gate.reason
+
+
+def test_an_account_that_never_moves_has_the_same_sharpe_ratio_twice() -> None:
+    """vectorbt calls 0 / 0 infinite; taken as it is, the two would differ by no number at all."""
+    case = case_on(constant_bars(), entry="close > 0 * close", exit="close < 0 * close")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        gate = second_opinion.examine(case)
+    assert not gate.passed
+    assert "nothing to compare" in gate.reason
+    assert gate.figures["max_relative_difference"] == 0.0
 
 
 def test_what_each_profile_can_buy() -> None:
