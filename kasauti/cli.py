@@ -21,11 +21,14 @@ from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
 from kasauti.options import (
     bars_options,
+    count_option,
     emit,
+    evaluations_option,
     genome_option,
     index_option,
     json_option,
     market_option,
+    seed_option,
     workers_options,
 )
 from kasauti.prove_command import prove
@@ -181,26 +184,10 @@ def backtest(
 
 @cli.command()
 @bars_options
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=7,
-    show_default=True,
-    help="Same seed, same result, whatever the number of workers.",
-)
-@click.option(
-    "--evaluations",
-    type=click.IntRange(min=1),
-    default=20_000,
-    show_default=True,
-    help="How many different strategies to try.",
-)
-@click.option(
-    "--population",
-    type=click.IntRange(min=8),
-    default=200,
-    show_default=True,
-    help="How many of them are kept and bred from at a time.",
+@seed_option("Same seed, same result, whatever the number of workers.", default=7)
+@evaluations_option("How many different strategies to try.")
+@count_option(
+    "--population", "How many of them are kept and bred from at a time.", default=200, least=8
 )
 @workers_options
 @click.option(

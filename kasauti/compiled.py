@@ -50,7 +50,6 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 A = TypeVar("A", bound=NDArray[Any])
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def _borrowed(_: object, array: types.Array) -> tuple[object, object]:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = signature.args[0]
@@ -70,7 +69,7 @@ def _borrowed(_: object, array: types.Array) -> tuple[object, object]:
     return array(array), codegen
 
 
-borrowed: Callable[[A], A] = _borrowed
+borrowed: Callable[[A], A] = intrinsic(_borrowed)
 """Return a view that is not counted as a reference, for kernels that slice in inner loops.
 
 Numba counts every slice's reference to its array, atomically: 5 ns each, and far more where two

@@ -5,13 +5,20 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _RESULT = "kasauti.result"  # where the stream for the result is kept
+
+
+class Option(Protocol):
+    """Adds one option to a command."""
+
+    def __call__(self, command: Command, /) -> Command:
+        """Return `command` with the option."""
 
 
 def _keep_stdout_clean(context: click.Context, option: click.Parameter, wanted: bool) -> bool:
@@ -63,27 +70,48 @@ def bars_options(command: Command) -> Command:
     return command
 
 
+def count_option(
+    name: str, words: str, *, default: int, least: int = 1, metavar: str | None = None
+) -> Option:
+    """Return an option that is a whole number, `least` or more; `words` are its help."""
+    return click.option(
+        name,
+        type=click.IntRange(min=least),
+        default=default,
+        show_default=True,
+        metavar=metavar,
+        help=words,
+    )
+
+
+def seed_option(words: str, *, default: int) -> Option:
+    """Return ``--seed``."""
+    return count_option("--seed", words, default=default, least=0)
+
+
+def evaluations_option(words: str, *, least: int = 1) -> Option:
+    """Return ``--evaluations``, by default as many as the calibrated searches try."""
+    return count_option("--evaluations", words, default=20_000, least=least)
+
+
+def workers_option(words: str) -> Option:
+    """Return ``--workers``, by default one for each of the two cores that budgets are set for."""
+    return count_option("--workers", words, default=2)
+
+
 def workers_options(command: Command) -> Command:
     """Add ``--workers``, ``--dask`` and ``--memory`` to a command."""
-    threads = click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        default=2,
-        show_default=True,
-        help="Threads that backtest side by side.",
-    )
+    threads = workers_option("Threads that backtest side by side.")
     cluster = click.option(
         "--dask",
         metavar="ADDRESS",
         help="Backtest on a Dask cluster instead of threads, e.g. tcp://127.0.0.1:8786.",
     )
-    memory = click.option(
+    memory = count_option(
         "--memory",
-        type=click.IntRange(min=1),
+        "Memory in which values of expressions are kept from one generation to the next.",
         default=256,
-        show_default=True,
         metavar="MB",
-        help="Memory in which values of expressions are kept from one generation to the next.",
     )
     return threads(cluster(memory(command)))
 

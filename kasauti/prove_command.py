@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kasauti.options import bars_options, emit, json_option
+from kasauti.options import bars_options, count_option, emit, json_option, seed_option
 
 if TYPE_CHECKING:
     from kasauti.validation.prover import Report
@@ -22,16 +22,12 @@ NEGATIVE_ANSWER = 1
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A strategy, as a TOML or JSON file. Without it every indicator of the language is tried.",
 )
-@click.option(
+@count_option(
     "--cuts",
-    type=click.IntRange(min=1),
+    "How many random days to cut the data at; those around the largest moves come on top.",
     default=6,
-    show_default=True,
-    help="How many random days to cut the data at; those around the largest moves come on top.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the cuts."
-)
+@seed_option("Of the cuts.", default=0)
 @json_option
 def prove(
     bars: tuple[str, ...],

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from kasauti.backtest import Account, Backtester
-from kasauti.evolution.choice import best
 from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
 from kasauti.evolution.search import evolve
 from kasauti.features.signals import BUDGET
@@ -14,6 +13,7 @@ from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.bars import Bars
 from kasauti.market.markets import get_market
 from kasauti.trading import data_version
+from kasauti.validation import choice
 from kasauti.validation.approvals import Approval, Approvals
 from kasauti.validation.recall import Verdicts
 from kasauti.validation.reference_strategy import LABEL, reference_strategy
@@ -152,19 +152,13 @@ def try_candidates(
         verdict = recall(space, genome, admitted, **how) or put_on_trial(
             space, genome, admitted, now, WHO, progress, notes=notes, **how
         )
-        may_open = may_open and not has_opened(verdict)
+        may_open = may_open and not verdict.has_opened
         judged.append((verdict, is_reference))
     return judged
 
 
-def has_opened(verdict: Verdict) -> bool:
-    """Whether the sealed bars were opened for this verdict."""
-    return any(gate.name == "sealed" and "t_sealed" in gate.figures for gate in verdict.gates)
-
-
 def candidates(space: Workspace, searched: Bars) -> tuple[Genome, ...]:
     """Return the genomes of the last search's front that go to trial, best first."""
-    returns = Backtester(searched, account=_account(searched)).returns
     rows = space.lake.read("evolution/front").to_dict("records")
     front = [
         FrontMember(
@@ -174,7 +168,7 @@ def candidates(space: Workspace, searched: Bars) -> tuple[Genome, ...]:
         )
         for row in rows
     ]
-    return tuple(member.genome for member in best(front, returns))
+    return choice.candidates(front, Backtester(searched, account=_account(searched)))
 
 
 def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[Approval, Genome]]:

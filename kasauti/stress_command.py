@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kasauti.options import bars_options, emit, genome_option, json_option
+from kasauti.options import bars_options, emit, genome_option, json_option, seed_option
 
 if TYPE_CHECKING:
     from kasauti.validation.gates.model import Gate
@@ -16,9 +16,7 @@ NEGATIVE_ANSWER = 1
 @click.command()
 @bars_options
 @genome_option
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the made worlds."
-)
+@seed_option("Of the made worlds.", default=0)
 @json_option
 def stress(
     bars: tuple[str, ...],

@@ -5,9 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numba
 import numpy as np
@@ -130,7 +130,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-CACHED: tuple[Callable[..., object], ...] = (
+class Cached(Protocol):
+    """What functools.cache adds to a function."""
+
+    def cache_clear(self) -> None: ...
+
+
+CACHED: tuple[Cached, ...] = (
     kernel_cache.cache_root,
     kernel_cache.kernel_folder,
     kernel_cache._imported,
@@ -141,12 +147,12 @@ CACHED: tuple[Callable[..., object], ...] = (
 @pytest.fixture(autouse=True)
 def anew() -> None:
     for function in CACHED:
-        function.cache_clear()  # type: ignore[attr-defined]  # what functools.cache adds
+        function.cache_clear()
 
 
 def folder_of(package: Path) -> Path:
     for function in CACHED:
-        function.cache_clear()  # type: ignore[attr-defined]  # as in a new process
+        function.cache_clear()  # as in a new process
     folder = kernel_cache.kernel_folder(package / "kernels.py")
     assert folder is not None
     assert folder.is_relative_to(package / "__pycache__")

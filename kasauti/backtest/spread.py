@@ -18,7 +18,7 @@ from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from kasauti.errors import UsageError
 from kasauti.version import code_version
@@ -86,7 +86,7 @@ class _Sent:
         if executor not in self._futures:
             # A task, not scattered data: if every worker that holds the bytes dies, the scheduler
             # makes them anew. The client has no public name in its executor.
-            client = executor._client  # type: ignore[attr-defined]
+            client = cast(Any, executor)._client
             self._futures[executor] = client.submit(bytes, self.payload, key=f"sent-{self.key}")
         return self._futures[executor]
 

@@ -142,7 +142,6 @@ def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market, dialect:
     whole_next = _before(whole)
     rates = account.charges.rates(bars.times)
     session = np.unique(bars.sessions, return_inverse=True)[1].astype(np.int64)
-    fees = np.array([row[0] + variable_buy_rate(row, True) for row in rates], dtype=np.float64)
     columns = {
         "open": open_,
         "high": high,
@@ -163,7 +162,7 @@ def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market, dialect:
         "may_enter_short": pack(known & whole_next & ~_before(covers)),
         "may_leave": pack(known if ours else known & whole_next),
         "rates": rates,
-        "fees": fees,
+        "fees": one_fee(rates),
         "last_bar": np.array([[np.flatnonzero(row)[-1:].max(initial=-1)] for row in known]),
     }
     return Tape(**{name: _frozen(column) for name, column in columns.items()})
@@ -274,6 +273,20 @@ def mean_volume_before(volume: Floats) -> Floats:
     for symbol, row in enumerate(volume):
         _mean_before(row, VOLUME_WINDOW, mean[symbol])
     return mean
+
+
+@njit
+def one_fee(rates: Floats) -> Floats:
+    """Return what either side of a delivery costs without any minimum, a fraction of its value.
+
+    Parameters
+    ----------
+    rates : ndarray of shape (T, len(RATE_FIELDS)), float64
+    """
+    fees = np.empty(len(rates))
+    for t in range(len(rates)):
+        fees[t] = rates[t, 0] + variable_buy_rate(rates[t], True)
+    return fees
 
 
 @njit

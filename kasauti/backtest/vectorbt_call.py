@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kasauti.backtest.account import Account
-from kasauti.backtest.tape import filled_closes
+from kasauti.backtest.tape import filled_closes, one_fee
 from kasauti.genome.codes import ATR, NO_DISTANCE
 from kasauti.market.bars import Bars, Booleans, Floats
-from kasauti.market.charges import variable_buy_rate
 
 Engine = Literal["numba", "rust"]
 
@@ -39,8 +38,7 @@ class Prices(NamedTuple):
 
 def prices_of(bars: Bars, row: int, atr: Floats, account: Account) -> Prices:
     """Return the bars of the symbol at `row`; `atr` has shape (S, T)."""
-    rates = account.charges.rates(bars.times)
-    fees = np.array([one[0] + variable_buy_rate(one, True) for one in rates], dtype=np.float64)
+    fees = one_fee(account.charges.rates(bars.times))
     close = filled_closes(bars.close[row])
     return Prices(bars.open[row], bars.high[row], bars.low[row], close, atr[row], fees)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kasauti.options import emit, json_option
+from kasauti.options import emit, json_option, seed_option
 
 
 @click.command()
@@ -13,15 +13,9 @@ from kasauti.options import emit, json_option
 @click.option(
     "--strategies",
     type=click.IntRange(min=100),
-    help="Strategies in the population; 20,000 without it, 1,000 with --quick.",
+    help="Strategies in the population; 100,000 without it, 1,000 with --quick.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Of the population, the synthetic series and the search.",
-)
+@seed_option("Of the population, the synthetic series and the search.", default=1)
 @click.option(
     "--render",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

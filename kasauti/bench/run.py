@@ -40,12 +40,12 @@ class Plan:
     rounds : int
     """
 
-    strategies: int = 20_000
+    strategies: int = 100_000
     compared: int = 1_000
     intraday_bars: int = 500_000
     intraday_strategies: int = 1_000
     intraday_compared: int = 8
-    counts: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
+    counts: tuple[int, ...] = (100, 1_000, 10_000, 20_000, 100_000)
     lengths: tuple[int, ...] = (1_000, 5_000, 50_000, 500_000)
     grown: int = 1_000
     memory: tuple[int, ...] = (1_000, 10_000, 100_000)

@@ -1,7 +1,7 @@
 """New genomes that were not tried before, from parents chosen by tournament."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,6 +81,7 @@ class Breeder:
         parents = living.cohort.population.take(living.parents)
         names = living.cohort.hashes[living.parents]
         found = Children(Population.of([]), [], [], [], [])
+        broods = [found.population]
         fruitless = 0
         while len(found) < count and fruitless < 2 * TRIES:
             newcomers_only = not len(parents) or fruitless >= TRIES
@@ -90,18 +91,15 @@ class Breeder:
             fresh = self._fresh(bred)
             fruitless = 0 if fresh else fruitless + 1
             self.tried.update(bred)
-            found = Children(
-                Population.join([found.population, brood.population.take(fresh)]),
-                found.hashes + [bred[i] for i in fresh],
-                found.texts + [texts[i] for i in fresh],
-                found.operators + [OPERATORS[i] for i in brood.operators[fresh].tolist()],
-                found.parents
-                + [
-                    tuple(names[place] for place in pair if place >= 0)
-                    for pair in brood.parents[fresh].tolist()
-                ],
+            broods.append(brood.population.take(fresh))
+            found.hashes.extend(bred[i] for i in fresh)
+            found.texts.extend(texts[i] for i in fresh)
+            found.operators.extend(OPERATORS[i] for i in brood.operators[fresh].tolist())
+            found.parents.extend(
+                tuple(names[place] for place in pair if place >= 0)
+                for pair in brood.parents[fresh].tolist()
             )
-        return found
+        return replace(found, population=Population.join(broods))
 
     def _brood(self, parents: Population, living: Living, count: int, newcomers: bool) -> Brood:
         if newcomers:

@@ -149,6 +149,34 @@ class Checkpoint:
             os.close(descriptor)
 
 
+class Unkept(Checkpoint):
+    """The place of a search that nobody will resume: nothing is written, nothing is locked."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock nothing: no other process can run this very search."""
+        yield
+
+    def load(self) -> Saved | None:
+        """Return None: every search begins anew."""
+        return None
+
+    def discard(self) -> None:
+        """Forget nothing, for nothing is kept."""
+
+    def save(
+        self,
+        facts: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        tried: int,
+        newly_tried: Sequence[str],
+    ) -> None:
+        """Keep nothing."""
+
+
 def _to_bytes(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)

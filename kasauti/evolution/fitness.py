@@ -35,7 +35,7 @@ class Constraints:
     max_share : float
         Of the account in one position; 1 is no constraint, more cannot be bought.
     calm : float
-        A quiet day's ATR as a share of the price: a stop of so many ATR is then as near as it
+        The quietest day's ATR as a share of the price: a stop of so many ATR is then as near as it
         gets, and the position as large.
     """
 

@@ -28,8 +28,9 @@ class SearchSettings:
     max_drawdown : float
         Deepest drawdown of the panel, as a fraction: what a stress test may lose at most.
     max_share : float
-        Of the account in one position at most. Beyond .83 a market that is halted at a fall of
-        20 % and opens 5 % lower costs more than the fifth that stress allows.
+        Of the account in one position at most when it is bought. A market that is halted at a fall
+        of 20 % and opens 5 % lower takes a quarter of the position, and stress allows a fifth of
+        the account: that is .8 of it, less what a position grows while it is held.
     front : int
         Genomes on the final front at most.
     """
@@ -41,7 +42,7 @@ class SearchSettings:
     crossover: float = 0.5
     min_trades: int = 100
     max_drawdown: float = 0.20
-    max_share: float = 0.8
+    max_share: float = 0.75
     front: int = 50
 
     def __post_init__(self) -> None:

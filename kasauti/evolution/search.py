@@ -22,7 +22,7 @@ from kasauti.backtest import Backtester
 from kasauti.backtest.metrics import SESSIONS_A_YEAR
 from kasauti.backtest.result import Scores
 from kasauti.evolution.breeder import Breeder, Children, vocabulary_of
-from kasauti.evolution.checkpoint import Checkpoint
+from kasauti.evolution.checkpoint import Checkpoint, Unkept
 from kasauti.evolution.cohort import Cohort, names
 from kasauti.evolution.fitness import FIGURES, Constraints, assess
 from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
@@ -43,7 +43,7 @@ def evolve(
     backtester: Backtester,
     settings: SearchSettings,
     register: TrialRegister,
-    checkpoints: Path,
+    checkpoints: Path | None,
     *,
     at: datetime,
     dataset: DataSet | None = None,
@@ -60,8 +60,9 @@ def evolve(
     register : TrialRegister
         Takes every evaluation and every death. What died on this data set before the search first
         started is not tried again.
-    checkpoints : Path
-        Folder of all searches; this one keeps its own folder in it.
+    checkpoints : Path or None
+        Folder of all searches; this one keeps its own folder in it. None: nothing is kept, and a
+        search that is killed is lost.
     at : datetime
         Exchange time, recorded with the trials.
     dataset : DataSet, optional
@@ -81,7 +82,7 @@ def evolve(
     watch = Stopwatch()
     dataset = dataset or DataSet.of(backtester.bars)
     search = search_id(backtester, settings, dataset)
-    checkpoint = Checkpoint(checkpoints / search)
+    checkpoint = Unkept() if checkpoints is None else Checkpoint(checkpoints / search)
     with checkpoint.locked():
         if not register.has_begun(search):
             checkpoint.discard()  # of another register: this one would never learn of its trials
@@ -138,15 +139,11 @@ def _seed(seed: int, dead: frozenset[str]) -> list[int]:
     return [seed, int(hashlib.sha256("".join(sorted(dead)).encode()).hexdigest(), 16)]
 
 
-QUIET = 0.05
-
-
 def _calm(backtester: Backtester) -> float:
-    """Return the ATR of a quiet day, the 20th, as a share of the price; the calmest symbol's."""
+    """Return the ATR of the quietest day as a share of the price; the calmest symbol's."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ranges = backtester.setting.panel.atr / backtester.bars.close
-    known = [row[np.isfinite(row) & (row > 0.0)] for row in ranges]
-    return min((float(np.quantile(row, QUIET)) for row in known if len(row)), default=math.inf)
+    return float(np.min(ranges, where=np.isfinite(ranges) & (ranges > 0.0), initial=math.inf))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,31 +40,28 @@ def gene_texts(population: Population) -> list[bytes]:
     pieces = [b'{"entry":"', b'","exit":"', b'"', b"}"]
     frames = np.full((len(population), 11), 3, dtype=np.int64)
     frames[:, :3] = 0, 1, 2
-    for column, (name, numbers, value) in enumerate(_members(population.genes), start=3):
+    for column, (name, numbers) in enumerate(_members(population.genes), start=3):
         distinct, places = np.unique(numbers, return_inverse=True)
         frames[:, column] = len(pieces) + places
-        pieces += [_member(name, value(number)) for number in distinct.tolist()]
+        pieces += [_member(name, number) for number in distinct.tolist()]
     constants = [number_text(value).encode() for value in population.constants.tolist()]
     return spelled(population, constants, frames, pieces)
 
 
-def _member(name: str, value: Any) -> bytes:
+@lru_cache(maxsize=2**16)  # most numbers of a search come again and again
+def _member(name: str, number: float) -> bytes:
     """Return one member of the JSON object after another one; nothing for None."""
+    value = _VALUES[name](number)
     if value is None:
         return b""
     return f',"{name}":{_JSON(value)}'.encode()
 
 
-def _members(
-    genes: NDArray[np.void],
-) -> list[tuple[str, Floats, Callable[[Any], Any]]]:
-    """Return the members after the rules, in order: name, a number a genome, its JSON value."""
+def _members(genes: NDArray[np.void]) -> list[tuple[str, Floats]]:
+    """Return the members after the rules, in order: name and a number a genome."""
     return [
-        ("max_bars", genes["max_bars"], lambda bars: bars or None),
-        ("regimes", genes["regimes"], _regimes),
-        ("risk", genes["risk"], float),
-        ("side", genes["side"], lambda side: Side.LONG if side > 0 else Side.SHORT),
-        *((name, _signed(genes, name), _distance) for name in ("stop", "target", "trail")),
+        *((name, genes[name]) for name in ("max_bars", "regimes", "risk", "side")),
+        *((name, _signed(genes, name)) for name in ("stop", "target", "trail")),
     ]
 
 
@@ -83,3 +81,15 @@ def _distance(signed: float) -> dict[str, float] | None:
         return None
     kind = DistanceKind.ATR if signed > 0.0 else DistanceKind.FRACTION
     return {kind.value: abs(signed)}
+
+
+_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "max_bars": lambda bars: bars or None,
+    "regimes": _regimes,
+    "risk": float,
+    "side": lambda side: Side.LONG if side > 0 else Side.SHORT,
+    "stop": _distance,
+    "target": _distance,
+    "trail": _distance,
+}
+"""What stands in the JSON for a number of the genes."""

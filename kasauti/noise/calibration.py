@@ -21,9 +21,10 @@ FEWEST_WORLDS = 30
 RESAMPLES = 500
 METHOD = (
     "The best candidate of every search is opened, whatever the gates before would have said of "
-    "it: they can only lower the rate. The t over the searched and over the sealed bars are taken "
-    "as independent and normal with the moments measured; the threshold is where both together "
-    "reach the rate. The interval is from resampled worlds."
+    "it: they can only lower the rate. Its neighbourhood's t beyond the index over the searched "
+    "bars and its own over the sealed ones are taken as independent and normal with the moments "
+    "measured; the threshold is where both together reach the rate. The interval is from "
+    "resampled worlds."
 )
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kasauti.options import bars_options, emit, json_option
+from kasauti.options import (
+    bars_options,
+    count_option,
+    emit,
+    evaluations_option,
+    json_option,
+    seed_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from kasauti.noise.pipeline import Outcome, Spec
@@ -28,20 +36,10 @@ def _sharpes(context: click.Context, option: click.Parameter, given: Sequence[st
     return list(dict.fromkeys(found))
 
 
-_evaluations = click.option(
-    "--evaluations",
-    type=click.IntRange(min=100),
-    default=20_000,
-    show_default=True,
-    help="Strategies searched in each world. Larger searches than that are not certified.",
+_evaluations = evaluations_option(
+    "Strategies searched in each world. Larger searches than that are not certified.", least=100
 )
-_workers = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Processes; the result does not depend on them.",
-)
+_workers = workers_option("Processes; the result does not depend on them.")
 _symbols = click.option(
     "--symbol",
     "symbols",
@@ -51,16 +49,8 @@ _symbols = click.option(
 
 
 @click.command()
-@click.option(
-    "--worlds",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Worlds without an edge, and with each planted one.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the worlds."
-)
+@count_option("--worlds", "Worlds without an edge, and with each planted one.", default=200)
+@seed_option("Of the worlds.", default=1)
 @_evaluations
 @click.option(
     "--planted",
@@ -68,6 +58,12 @@ _symbols = click.option(
     callback=_sharpes,
     metavar="SHARPE",
     help="Measure the power too, with an edge of this net Sharpe ratio: 1.5, or 0.5,1,1.5,2.",
+)
+@click.option(
+    "--planted-worlds",
+    type=click.IntRange(min=1),
+    show_default="as --worlds",
+    help="Worlds with each planted edge.",
 )
 @_workers
 @_symbols
@@ -78,6 +74,7 @@ def noise(
     seed: int,
     evaluations: int,
     planted: list[float],
+    planted_worlds: int | None,
     workers: int,
     symbols: tuple[str, ...],
     bars: tuple[str, ...],
@@ -96,19 +93,21 @@ def noise(
     from kasauti.noise.runs import find_lifts, plain_specs, planted_specs
     from kasauti.operations.progress import Progress
 
-    began = time.monotonic()
+    if planted_worlds is not None and not planted:
+        raise click.UsageError("--planted-worlds counts worlds of --planted: name a Sharpe there")
+    began, each = time.monotonic(), planted_worlds or worlds
     run = _run(bars, market, index, symbols, evaluations, workers, judged=True)
     specs = plain_specs(run, worlds, seed, CERTIFICATE)
     with Progress() as progress:
         for sharpe in planted:
             with progress.stage(f"finding an edge of {sharpe:g}"):
-                lifts = find_lifts(run, worlds, seed, sharpe)
-            specs += planted_specs(run, worlds, seed, CERTIFICATE, sharpe, lifts)
+                lifts = find_lifts(run, each, seed, sharpe)
+            specs += planted_specs(run, each, seed, CERTIFICATE, sharpe, lifts)
         every = _outcomes(run, specs, "worlds", progress)
-    kinds = [tuple(every[k : k + worlds]) for k in range(0, len(every), worlds)]
+    powers = [tuple(every[k : k + each]) for k in range(worlds, len(every), each)]
     certificate = Certificate(
-        kinds[0],
-        tuple(zip(planted, kinds[1:], strict=True)),
+        tuple(every[:worlds]),
+        tuple(zip(planted, powers, strict=True)),
         evaluations,
         seed,
         time.monotonic() - began,
@@ -118,16 +117,13 @@ def noise(
 
 
 @click.command()
-@click.option(
+@count_option(
     "--worlds",
-    type=click.IntRange(min=30),
+    "Worlds without an edge: the more, the surer the threshold.",
     default=400,
-    show_default=True,
-    help="Worlds without an edge: the more, the surer the threshold.",
+    least=30,
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Of the worlds."
-)
+@seed_option("Of the worlds.", default=2026)
 @_evaluations
 @click.option(
     "--write",

@@ -19,7 +19,6 @@ import numpy as np
 from kasauti.backtest import Account, Backtester
 from kasauti.backtest.metrics import SESSIONS_A_YEAR
 from kasauti.errors import VerdictRefused
-from kasauti.evolution.choice import best
 from kasauti.evolution.outcome import SearchSettings
 from kasauti.evolution.register import TrialRegister
 from kasauti.evolution.search import evolve
@@ -28,9 +27,10 @@ from kasauti.market.bars import Bars
 from kasauti.market.markets import get_market
 from kasauti.noise.planted import Plant, net_sharpe, plant_world, strategy
 from kasauti.noise.worlds import Base, Generator, make_world
+from kasauti.validation.choice import candidates
 from kasauti.validation.gates.statistics import HOPED_SEALED_T, joined_t, threshold_after
+from kasauti.validation.plateau import excess_t, index_returns, plateau_t
 from kasauti.validation.seal import Admitted, Vault
-from kasauti.validation.statistics import t_statistic
 from kasauti.validation.verdict import Verdict, judge
 
 YEARS = 15
@@ -166,8 +166,8 @@ def run_world(
         backtester = Backtester(admitted.searched, account=_account(bars))
         watch.lap("world")
         settings = settings_for(evaluations, spec.number)
-        found = evolve(backtester, settings, register, root / "searches", at=WHEN)
-        genomes = tuple(member.genome for member in best(found.front, backtester.returns))
+        found = evolve(backtester, settings, register, None, at=WHEN)
+        genomes = candidates(found.front, backtester)
         watch.lap("search")
         stopped_by = _try(genomes, admitted, vault, register, backtester) if judged else ()
         watch.lap("gates")
@@ -202,22 +202,21 @@ def _try(
 ) -> tuple[str, ...]:
     """Judge the candidates, best first, and say what ended each; one may open the sealed bars."""
     ends: list[str] = []
-    may_open = True
-    for genome in genomes:
+    for place, genome in enumerate(genomes):
         if not _is_reachable(genome, backtester, register):
             ends.append("statistics")
             continue
-        verdict = _judge(genome, admitted, vault, register, backtester, may_open=may_open)
+        verdict = _judge(genome, admitted, vault, register, backtester)
         ends.append(_end_of(verdict))
-        if isinstance(verdict, Verdict):
-            opened = any(g.name == "sealed" and "t_sealed" in g.figures for g in verdict.gates)
-            may_open = may_open and not opened
+        if isinstance(verdict, Verdict) and verdict.has_opened:
+            later = len(genomes) - place - 1
+            return (*ends, *["sealed"] * later)  # whatever they are, they may not open it any more
     return tuple(ends)
 
 
 def _is_reachable(genome: Genome, backtester: Backtester, register: TrialRegister) -> bool:
     """Whether gate 5 can let the genome through: asked first, because the others cost seconds."""
-    t = t_statistic(backtester.returns(genome))
+    t = plateau_t(backtester, genome)
     needed = threshold_after(0, register.count(backtester.bars.symbols))
     return joined_t(t, HOPED_SEALED_T) >= needed
 
@@ -228,8 +227,6 @@ def _judge(
     vault: Vault,
     register: TrialRegister,
     backtester: Backtester,
-    *,
-    may_open: bool,
 ) -> Verdict | VerdictRefused:
     """Call the production verdict; the only place that does."""
     try:
@@ -241,7 +238,6 @@ def _judge(
             account=_account(admitted.searched),
             now=WHEN,
             who=WHO,
-            may_open=may_open,
             thorough=False,
             backtester=backtester,
         )
@@ -261,8 +257,8 @@ def _peek(genome: Genome, backtester: Backtester, admitted: Admitted, bars: Bars
     whole = Backtester(bars, account=backtester.account)
     return Found(
         backtester.score(genome).trades,
-        t_statistic(backtester.returns(genome)),
-        t_statistic(whole.returns(genome, start)),
+        plateau_t(backtester, genome),
+        excess_t(whole.returns(genome, start), index_returns(bars)[start:]),
     )
 
 

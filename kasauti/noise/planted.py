@@ -10,19 +10,29 @@ the lift is found by simulating the strategy with the engine over centuries of s
 one world of 15 years it scatters by a quarter either way, as a true edge's would.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from kasauti.backtest import Account, Backtester
+from kasauti.backtest import Account, Backtester, Score
 from kasauti.backtest.metrics import SESSIONS_A_YEAR
 from kasauti.compiled import njit
 from kasauti.errors import DataError
 from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.bars import Bars, Floats
 from kasauti.market.markets import get_market
-from kasauti.noise.worlds import FIRST_CLOSE, LEAST_RATIO, Base, Generator, draw, to_bars
+from kasauti.noise.worlds import (
+    FIRST_CLOSE,
+    LEAST_RATIO,
+    Base,
+    Generator,
+    Stuff,
+    draw,
+    side_by_side,
+    to_bars,
+)
 from kasauti.regimes.model import REGIMES, OnlineLabels
 
 WINDOW = 20
@@ -83,7 +93,10 @@ def plant_world(
     base: Base, generator: Generator, sessions: int, plant: Plant, rng: np.random.Generator
 ) -> Bars:
     """Return a world with the edge in it."""
-    stuff = draw(base, generator, sessions, rng)
+    return _planted(base, draw(base, generator, sessions, rng), plant)
+
+
+def _planted(base: Base, stuff: Stuff, plant: Plant) -> Bars:
     prices = np.empty_like(stuff.shapes)
     _string_planted(
         stuff.shapes + base.drift,
@@ -114,10 +127,9 @@ def find_lift(
     DataError
         No lift on this side of reason reaches it.
     """
+    drawn = _drawn(base, generator, seed, worlds)
     low, high = 0.0, HIGHEST_LIFT * base.volatility
-    below, above = (
-        long_run_sharpe(base, generator, Plant(rule, lift), seed, worlds) for lift in (low, high)
-    )
+    below, above = (_mean_sharpe(base, drawn, Plant(rule, lift)) for lift in (low, high))
     if not below < sharpe < above:
         raise DataError(
             f"a {rule} edge on {base.name} can have a Sharpe ratio from {below:.2f} to "
@@ -125,7 +137,7 @@ def find_lift(
         )
     for _ in range(STEPS):
         lift = low + (high - low) * (sharpe - below) / (above - below)
-        found = long_run_sharpe(base, generator, Plant(rule, lift), seed, worlds)
+        found = _mean_sharpe(base, drawn, Plant(rule, lift))
         if found < sharpe:
             low, below = lift, found
         else:
@@ -137,21 +149,33 @@ def long_run_sharpe(
     base: Base, generator: Generator, plant: Plant, seed: int, worlds: int = WORLDS
 ) -> float:
     """Return the mean annual net Sharpe ratio of the planted strategy over many worlds."""
+    return _mean_sharpe(base, _drawn(base, generator, seed, worlds), plant)
+
+
+def _drawn(base: Base, generator: Generator, seed: int, worlds: int) -> list[Stuff]:
     sessions = YEARS * SESSIONS_A_YEAR
-    drawn = (
-        plant_world(base, generator, sessions, plant, np.random.default_rng([seed, k]))
-        for k in range(worlds)
-    )
-    return float(np.mean([net_sharpe(bars, strategy(plant.rule)) for bars in drawn]))
+    return [
+        draw(base, generator, sessions, np.random.default_rng([seed, k])) for k in range(worlds)
+    ]
+
+
+def _mean_sharpe(base: Base, drawn: Sequence[Stuff], plant: Plant) -> float:
+    """Trade the worlds that the draws make side by side: each has an account of its own."""
+    panel = side_by_side([_planted(base, stuff, plant) for stuff in drawn])
+    return float(np.mean(_score(panel, strategy(plant.rule)).symbol_sharpe))
 
 
 def net_sharpe(bars: Bars, genome: Genome) -> float:
     """Return the annual Sharpe ratio of `genome`, net of charges and slippage."""
+    return _score(bars, genome).sharpe
+
+
+def _score(bars: Bars, genome: Genome) -> Score:
     account = Account(charges=get_market(bars.market).charges)
     labels = None
     if len(genome.regimes) == len(REGIMES):  # then no label matters
         labels = OnlineLabels(np.zeros(bars.shape[1], dtype=np.int8))
-    return Backtester(bars, account=account, labels=labels).score(genome).sharpe
+    return Backtester(bars, account=account, labels=labels).score(genome)
 
 
 @njit

@@ -11,6 +11,7 @@ The market's own mean stays: real markets drift, a strategy that merely holds mu
 that knows something, and that is the pipeline's business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -170,6 +171,24 @@ def to_bars(base: Base, stuff: Stuff, prices: Floats) -> Bars:
     opened, high, low, close = (np.ascontiguousarray(prices[:, k])[None] for k in range(4))
     times = dates(base, len(prices))
     return Bars(base.market, (SYMBOL,), times, opened, high, low, close, stuff.volume[None])
+
+
+def side_by_side(worlds: Sequence[Bars]) -> Bars:
+    """Return worlds of the same dates as the symbols of one panel."""
+
+    def joined(name: str) -> Floats:
+        return np.concatenate([getattr(bars, name) for bars in worlds])
+
+    return Bars(
+        worlds[0].market,
+        tuple(f"{SYMBOL} {k}" for k in range(len(worlds))),
+        worlds[0].times,
+        joined("open"),
+        joined("high"),
+        joined("low"),
+        joined("close"),
+        joined("volume"),
+    )
 
 
 def dates(base: Base, sessions: int) -> Times:

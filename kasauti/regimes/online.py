@@ -13,14 +13,18 @@ A new state counts only on its fifth session in a row, so a label lags a turn by
 flicker. The label of a bar uses the closes up to that bar, nothing smoothed and nothing fitted.
 """
 
+from heapq import heappush, heappushpop
+
 import numpy as np
 from numpy.typing import NDArray
 
+from kasauti.compiled import njit
 from kasauti.features.indicators import highest, lag, sma, std
 from kasauti.market.bars import Bars
 from kasauti.regimes.model import REGIMES, UNKNOWN, OnlineLabels, Regime
 
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 Codes = NDArray[np.int8]
 
 TREND = 200  # sessions of the average and of the high, the conventional long-term trend
@@ -31,7 +35,9 @@ DECLINE = 0.10  # the usual size of a "correction"
 CONFIRMED = 5  # sessions in a row, a week
 WARM_UP = TREND + SLOPE - 1  # sessions before the first label
 
-_CODE = {regime: code for code, regime in enumerate(REGIMES)}
+_BULL, _BEAR, _SIDEWAYS, _VOLATILE = (
+    REGIMES.index(regime) for regime in (Regime.BULL, Regime.BEAR, Regime.SIDEWAYS, Regime.VOLATILE)
+)
 
 
 def label_online(bars: Bars) -> OnlineLabels:
@@ -61,15 +67,46 @@ def label_online(bars: Bars) -> OnlineLabels:
 
 
 def label_closes(closes: Floats) -> Codes:
-    """Return the label at every session close, shape (T,), int8; see the module for the rule.
+    """Return the label at every session close, int8; see the module for the rule.
 
-    A NaN close carries the label before it and is no session of any window.
+    Parameters
+    ----------
+    closes : ndarray of shape (N,) or (W, N)
+        One market a row. A NaN close carries the label before it and is no session of any window.
     """
-    traded = ~np.isnan(closes)
-    labels = np.full(len(closes), UNKNOWN, dtype=np.int8)
-    labels[traded] = _confirmed(_states(closes[traded]))
-    carried = np.maximum.accumulate(np.where(traded, np.arange(len(closes)), 0))
-    return labels[carried]
+    rows = np.atleast_2d(np.ascontiguousarray(closes, dtype=np.float64))
+    average = sma(rows, TREND)
+    bull = (rows > average) & (average > lag(average, SLOPE))
+    bear = (rows < average) & (rows <= (1.0 - DECLINE) * highest(rows, TREND))
+    volatility = std(rows / lag(rows, 1) - 1.0, VOLATILITY)
+    labels = _labels(~np.isnan(rows), bull, bear, volatility, expanding_median(volatility))
+    return labels.reshape(closes.shape)
+
+
+@njit
+def expanding_median(values: Floats) -> Floats:
+    """Return the median of each row up to each value, shape (W, N).
+
+    A NaN or infinite value counts for nothing; NaN before the first that counts. Two heaps, as the
+    history of an intraday market is too long to be kept sorted.
+    """
+    rows, length = values.shape
+    medians = np.empty((rows, length))
+    for row in range(rows):
+        # the lower half negated, so that its largest comes first; slices tell numba the types
+        low, high = list(values[row, :0]), list(values[row, :0])
+        median = np.nan
+        for t in range(length):
+            value = values[row, t]
+            if np.isfinite(value):
+                if len(low) == len(high):
+                    heappush(low, -heappushpop(high, value))
+                    median = -low[0]
+                else:
+                    heappush(high, -heappushpop(low, -value))
+                    median = (high[0] - low[0]) / 2.0
+            medians[row, t] = median
+    return medians
 
 
 def panel_index(close: Floats) -> Floats:
@@ -118,37 +155,34 @@ def _last_defined(closes: Floats) -> float:
     return float(defined[-1]) if len(defined) else np.nan
 
 
-def _states(closes: Floats) -> Codes:
-    """Return the unconfirmed state at each of the closes, none of which is NaN."""
-    average = sma(closes, TREND)
-    rising = average > lag(average, SLOPE)
-    declined = closes <= (1.0 - DECLINE) * highest(closes, TREND)
-    states = np.full(len(closes), _CODE[Regime.SIDEWAYS], dtype=np.int8)
-    states[(closes > average) & rising] = _CODE[Regime.BULL]
-    states[(closes < average) & declined] = _CODE[Regime.BEAR]
-    states[_in_turmoil(closes)] = _CODE[Regime.VOLATILE]
-    states[:WARM_UP] = UNKNOWN
-    return states
-
-
-def _in_turmoil(closes: Floats) -> NDArray[np.bool_]:
-    """Return where volatility is high, from its entering turmoil until it is calm again."""
-    import pandas as pd
-
-    volatility = std(closes / lag(closes, 1) - 1.0, VOLATILITY)
-    median = pd.Series(volatility).expanding().median().to_numpy()  # a skip list in C, exact
-    enters, leaves = volatility > TURMOIL * median, volatility <= CALM * median
-    return enters[_last_true(enters | leaves)]
-
-
-def _confirmed(states: Codes) -> Codes:
-    """Return the states with each change held back until it has lasted `CONFIRMED` sessions."""
-    begun = _last_true(np.r_[True, states[1:] != states[:-1]][: len(states)])
-    counts = np.arange(len(states)) - begun >= CONFIRMED - 1
-    counts[np.flatnonzero(states != UNKNOWN)[:1]] = True  # the first label needs no confirmation
-    return states[_last_true(counts)]
-
-
-def _last_true(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the position of the last true mark up to each one, 0 before the first."""
-    return np.maximum.accumulate(np.where(marks, np.arange(len(marks)), 0))
+@njit
+def _labels(
+    traded: Booleans, bull: Booleans, bear: Booleans, volatility: Floats, median: Floats
+) -> Codes:
+    """Return the label of each session: its state, held back until it has lasted `CONFIRMED`."""
+    rows, sessions = traded.shape
+    labels = np.empty((rows, sessions), dtype=np.int8)
+    for row in range(rows):
+        turmoil, seen = False, 0
+        label, candidate, lasted = UNKNOWN, UNKNOWN, 0
+        for t in range(sessions):
+            if traded[row, t]:
+                seen += 1
+                if not np.isnan(volatility[row, t]):
+                    bound = CALM if turmoil else TURMOIL
+                    turmoil = volatility[row, t] > bound * median[row, t]
+                state = _SIDEWAYS
+                if seen <= WARM_UP:
+                    state = UNKNOWN
+                elif turmoil:
+                    state = _VOLATILE
+                elif bear[row, t]:
+                    state = _BEAR
+                elif bull[row, t]:
+                    state = _BULL
+                lasted = lasted + 1 if state == candidate else 1
+                candidate = state
+                if label == UNKNOWN or lasted >= CONFIRMED:  # the first one waits for nothing
+                    label = state
+            labels[row, t] = label
+    return labels

@@ -9,7 +9,6 @@ from kasauti.market.bars import Booleans
 from kasauti.testers.exam import Exam
 from kasauti.testers.model import Bound, Check, Evidence, Opinion, check, opinion, refusal
 from kasauti.testers.uses import gene_uses, listed_genes
-from kasauti.validation.gates.affordability import affordability
 
 NAME = "execution"
 
@@ -110,7 +109,7 @@ def measure(exam: Exam) -> ExecutionEvidence:
         volume_share=_volume_share(exam),
         profiles=tuple(
             (row["profile"], row["capital"], row["signals"], row["bought"])
-            for row in affordability(exam.case)
+            for row in exam.case.affordable
         ),
         stops=int(stopped.sum()),
         gapped=int((overshoot > 1.1).sum()),

@@ -287,10 +287,9 @@ def entered_and_held(passes: Passes, bars: Bars) -> tuple[Floats, Floats]:
     """
     entered, held = np.zeros(bars.shape), np.zeros(bars.shape)
     for row, (closed, open_) in enumerate(zip(passes.trades, passes.open, strict=True)):
-        for trade in np.concatenate([closed, open_]):
-            stop = trade["exit_bar"] + (trade["reason"] == DELISTED)
-            entered[row, trade["entry_bar"]] += trade["quantity"]
-            held[row, trade["entry_bar"] : stop] = trade["quantity"]
+        trades = np.concatenate([closed, open_])
+        np.add.at(entered[row], trades["entry_bar"], trades["quantity"])
+        _hold(held[row], trades, trades["exit_bar"] + (trades["reason"] == DELISTED))
     return entered, held
 
 
@@ -303,9 +302,9 @@ def lag_of(passes: Passes, bars: Bars, side: Side) -> Lag:
     """
     shares = np.zeros(bars.shape)
     for row, (closed, open_) in enumerate(zip(passes.trades, passes.open, strict=True)):
-        for trade in np.concatenate([closed, open_]):
-            stop = trade["exit_bar"] + (trade["reason"] in _WITHIN_THE_BAR)
-            shares[row, trade["entry_bar"] : stop] = trade["quantity"]
+        trades = np.concatenate([closed, open_])
+        stops = trades["exit_bar"] + np.isin(trades["reason"], _WITHIN_THE_BAR)
+        _hold(shares[row], trades, stops)
     known = np.isfinite(bars.close)
     last = np.maximum.accumulate(np.where(known, np.arange(bars.shape[1]), 0), axis=1)
     close = np.take_along_axis(bars.close, last, axis=1)
@@ -317,6 +316,13 @@ def lag_of(passes: Passes, bars: Bars, side: Side) -> Lag:
     late = (shares[:, :-1] * change).sum(axis=0) * scale
     year = float(SESSIONS_A_YEAR * bars.bars_a_session)
     return Lag(float(sharpe_ratio(now, year)), float(sharpe_ratio(late, year)))
+
+
+def _hold(shares: Floats, trades: NDArray[np.void], stops: NDArray[np.int64]) -> None:
+    """Write the quantity of each trade into `shares`, from its entry bar to before its stop."""
+    columns = (trades["entry_bar"], stops, trades["quantity"])
+    for first, stop, quantity in zip(*(one.tolist() for one in columns), strict=True):
+        shares[first:stop] = quantity
 
 
 def _over(backtester: Backtester, bars: Bars) -> Backtester:

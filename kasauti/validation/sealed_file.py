@@ -5,7 +5,7 @@ import io
 import os
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,8 +28,8 @@ def names_in(bars: Bars) -> set[str]:
 
 def position_of(bars: Bars, day: date, *, after: bool = False) -> int:
     """Return the position of the first bar of `day`, or of the first bar after it."""
-    side = "right" if after else "left"
-    return int(np.searchsorted(bars.sessions, np.datetime64(day), side=side))  # type: ignore[call-overload]  # side is one of the two literals
+    side: Literal["left", "right"] = "right" if after else "left"
+    return int(np.searchsorted(bars.sessions, np.datetime64(day), side=side))
 
 
 def sessions_between(bars: Bars, first: date, last: date) -> Bars:

@@ -13,20 +13,13 @@ from kasauti.evolution.register import DataSet, Death, Origin, Trial, TrialRegis
 from kasauti.genome import Genome, family
 from kasauti.market.bars import Bars
 from kasauti.validation import stress, walk_forward
-from kasauti.validation.gates import (
-    affordability,
-    causality,
-    regimes,
-    second_opinion,
-    statistics,
-    testers,
-)
+from kasauti.validation.gates import causality, regimes, second_opinion, statistics, testers
 from kasauti.validation.gates import stress as stress_gate
 from kasauti.validation.gates import walk_forward as walk_forward_gate
 from kasauti.validation.gates.model import Case, Gate, plain
+from kasauti.validation.plateau import excess_t, index_returns
 from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
 from kasauti.validation.stages import STAGES
-from kasauti.validation.statistics import t_statistic
 from kasauti.validation.tiers import capital_tier, still_untested, told_by_profile
 
 FEWEST_BARS = 1_000
@@ -71,6 +64,11 @@ class Verdict:
         """The first gate that failed; the sealed one only where it is the only one."""
         failed = [gate for gate in self.gates if not gate.passed]
         return next((gate for gate in failed if gate.name != "sealed"), next(iter(failed), None))
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether the sealed bars were opened for it."""
+        return any(gate.name == "sealed" and "t_sealed" in gate.figures for gate in self.gates)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as ``kasauti judge --json`` prints it."""
@@ -203,6 +201,9 @@ def _examined(
     found: dict[str, Gate] = {}
     for name in STAGES[:-1]:
         said(name)
+        if name == "statistics":
+            peers = statistics.peers_of(register, case.backtester, dataset)
+            case = replace(case, peers=peers)
         if name == "walk_forward":
             walked = _walk(case.backtester, case.genome, case.seed)
             found[name] = walk_forward_gate.examine(case, walked)
@@ -210,8 +211,7 @@ def _examined(
                 kin = family(case.genome)
                 tried = [_trial(one, kin, Origin.OPTUNA, "walk-forward") for one in walked.tried]
                 register.record(dataset, tried, at=now)
-            peers = statistics.peers_of(register, case.backtester, dataset)
-            case = replace(case, trials=register.count(case.bars.symbols), peers=peers)
+            case = replace(case, trials=register.count(case.bars.symbols))
         elif name == "testers":
             found[name] = testers.examine(case, found)
         else:
@@ -305,8 +305,8 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     backtester = Backtester(bars, account=own.account, market=own.market)
     start = stress.position_on(bars, seal.counts_from)
     returns = backtester.returns(case.genome, start)
-    t = t_statistic(returns)
-    joined = statistics.joined_t(case.t, t)
+    t = excess_t(returns, index_returns(bars)[start:])
+    joined = statistics.joined_t(case.plateau_t, t)
     threshold = statistics.threshold_after(case.openings, case.trials)
     losses, _ = stress.replay(
         bars,
@@ -319,7 +319,7 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "from": seal.counts_from.isoformat(),
         "until": seal.last.isoformat(),
         "t_sealed": t,
-        "t_searched": case.t,
+        "t_searched": case.plateau_t,
         "t_sealed_needed": statistics.SEALED_T,
         "t_joined": joined,
         "threshold": threshold,
@@ -328,13 +328,13 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "differing": _differing(bars, losses),
     }
     reason = (
-        f"opened: t is {t:.2f} over the sealed bars, {statistics.SEALED_T:g} is needed; joined it "
-        f"is {joined:.2f}, {threshold:.2f} is needed"
+        f"opened: beyond the index t is {t:.2f} over the sealed bars, {statistics.SEALED_T:g} is "
+        f"needed; joined it is {joined:.2f}, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    confirmed = statistics.holds_unseen(case.t, t, case.openings, case.trials)
+    confirmed = statistics.holds_unseen(case.plateau_t, t, case.openings, case.trials)
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 
@@ -346,7 +346,7 @@ def _differing(bars: Bars, losses: Sequence[stress.Loss]) -> list[str]:
 
 def _capital(case: Case, found: Mapping[str, Gate], approved: bool) -> tuple[str | None, list[str]]:
     """Return the capital tier of what is approved, and what each profile's money would meet."""
-    rows = affordability.affordability(case)
+    rows = case.affordable
     if not approved:
         return None, told_by_profile(rows)
     untested = still_untested(found["stress"].figures, found["sealed"].figures)

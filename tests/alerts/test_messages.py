@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ def every_text(message: Message) -> str:
 
 
 def check(**changes: object) -> Message:
-    arguments: dict[str, object] = {
+    arguments: dict[str, Any] = {
         "asset": "market/bars",
         "check": "prices_positive",
         "severity": Severity.ERROR,
@@ -30,7 +31,7 @@ def check(**changes: object) -> Message:
         "run_url": "http://127.0.0.1:3000/runs/abc123",
         "description": "3 rows have a price below zero",
     }
-    return failed_check(**{**arguments, **changes})  # type: ignore[arg-type]
+    return failed_check(**{**arguments, **changes})
 
 
 def test_a_failed_check_names_asset_check_figures_and_run() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -195,7 +195,7 @@ EXPRESSIBLE = {
 
 @pytest.mark.parametrize(("genes", "dropped"), EXPRESSIBLE.values(), ids=EXPRESSIBLE.keys())
 def test_what_vectorbt_cannot_say_is_left_out_and_named(
-    genes: dict[str, object], dropped: tuple[str, ...]
+    genes: dict[str, Any], dropped: tuple[str, ...]
 ) -> None:
     plain = replace(
         drawn(0, 1)[0],
@@ -203,7 +203,7 @@ def test_what_vectorbt_cannot_say_is_left_out_and_named(
         trail=None,
         max_bars=None,
     )
-    genome = replace(plain, **genes)  # type: ignore[arg-type]  # the table mixes the genes' types
+    genome = replace(plain, **genes)
     reduced, named = expressible(genome)
     assert named == dropped
     assert reduced.max_bars is None

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -61,11 +62,15 @@ def pool() -> Iterator[Executor]:
         yield executor
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class Elsewhere(Executor):
     """An executor that nobody knows: every task in a thread of its own, by way of bytes."""
 
-    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]  # as in the base
-        future: Future[object] = Future()
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
         thread = threading.Thread(target=lambda: future.set_result(fn(*args, **kwargs)))
         thread.start()
         return future

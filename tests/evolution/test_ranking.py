@@ -12,9 +12,7 @@ from kasauti.evolution.ranking import (
 )
 from kasauti.market.bars import Booleans, Floats
 
-
-class Fitness(base.Fitness):  # type: ignore[misc]  # DEAP ships no types
-    weights = (1.0, 1.0, 1.0)
+Fitness = type("Fitness", (base.Fitness,), {"weights": (1.0, 1.0, 1.0)})
 
 
 class Individual:

@@ -34,7 +34,8 @@ def test_an_accepted_order_was_judged_by_every_control(tmp_path: Path) -> None:
         assert len(decided) == 1 and decided[0].allowed
         assert {d.control for d in decided[0].decisions} == {c.id for c in CONTROLS}
         assert all(d.passed for d in decided[0].decisions)
-        assert decided[0].limits_hash == w.desk.book.limits.hash  # type: ignore[union-attr]
+        limits = w.desk.book.limits
+        assert limits is not None and decided[0].limits_hash == limits.hash
         assert w.desk.book.evaluated == {control.id: OPEN for control in CONTROLS}
         assert not controls_frame(w.desk.book)["red"].any()
 

@@ -164,8 +164,16 @@ def test_rank_is_exits_then_score_then_hash() -> None:
 
 
 def test_a_trail_follows_the_highest_high_since_entry() -> None:
-    rows = [(100, 130, 99, 100), (100, 104, 99, 101), (101, 110, 100, 105), (105, 106, 99, 100)]
-    bars = bars_of({"UP": [tuple(map(float, row)) for row in rows]})  # type: ignore[misc]
+    bars = bars_of(
+        {
+            "UP": [
+                (100.0, 130.0, 99.0, 100.0),
+                (100.0, 104.0, 99.0, 101.0),
+                (101.0, 110.0, 100.0, 105.0),
+                (105.0, 106.0, 99.0, 100.0),
+            ]
+        }
+    )
     position = held("UP", genome(), opened_at=at(9, 15, day=DAYS[1]), trail=Offset(D(4)))
     assert [t.stop_price for t in trailed(bars, {"UP": position})] == [D(106)]
     share = replace(position, trail=Offset(D("0.1"), of_price=True))

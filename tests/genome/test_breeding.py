@@ -400,6 +400,6 @@ VOCABULARIES = {
 
 
 @pytest.mark.parametrize(("values", "words"), VOCABULARIES.values(), ids=VOCABULARIES.keys())
-def test_impossible_vocabularies_are_refused(values: dict[str, object], words: str) -> None:
+def test_impossible_vocabularies_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(GenomeError, match=words):
-        Vocabulary(**values)  # type: ignore[arg-type]  # what a settings file might say
+        Vocabulary(**values)

@@ -277,7 +277,7 @@ BY_HAND: dict[str, tuple[dict[str, Any], str]] = {
     "regimes as set": ({"regimes": {Regime.BULL}}, "regimes: expected"),
     "regimes as text": ({"regimes": frozenset({"bull"})}, "regimes: expected some of"),
     "stop none": ({"stop": None}, "stop: expected"),
-    "stop kind as text": ({"stop": Distance("atr", 2.0)}, "stop: expected"),  # type: ignore[arg-type]
+    "stop kind as text": ({"stop": Distance("atr", 2.0)}, "stop: expected"),  # type: ignore[arg-type]  # refused
     "max_bars numpy": ({"max_bars": np.float64(3)}, "max_bars"),
 }
 

@@ -8,7 +8,7 @@ import pytest
 import talib
 
 from kasauti.genome import parse_expression
-from kasauti.genome.language import FUNCTIONS, MEASURED, SERIES, Unit
+from kasauti.genome.language import FUNCTIONS, MEASURED, SERIES, Function, Unit
 from kasauti.genome.units import unit_of
 
 DESIGNED = [
@@ -24,15 +24,13 @@ def test_the_designs_functions_are_registered(name: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_definitions_name_real_talib_functions(function: object) -> None:
-    doc = FUNCTIONS[function.name].doc  # type: ignore[attr-defined]
-    for name in re.findall(r"TA-Lib (\w+)", doc):
+def test_definitions_name_real_talib_functions(function: Function) -> None:
+    for name in re.findall(r"TA-Lib (\w+)", function.doc):
         assert name in talib.get_functions()
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_registry_is_sound(function: object) -> None:
-    entry = FUNCTIONS[function.name]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("entry", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_registry_is_sound(entry: Function) -> None:
     defaults = [p.default for p in entry.parameters]
     first = next((i for i, d in enumerate(defaults) if d is not None), len(defaults))
     assert all(d is not None for d in defaults[first:]), "only trailing arguments have defaults"

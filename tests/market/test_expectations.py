@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,10 +31,10 @@ def failed(results: list[ExpectationResult]) -> set[str]:
     return {result.name for result in results if not result.passed}
 
 
-def cell(row: int, **values: object) -> Change:
+def cell(row: int, **values: Any) -> Change:
     def change(frame: pd.DataFrame) -> pd.DataFrame:
         for name, value in values.items():
-            frame.loc[row, name] = value  # type: ignore[call-overload]  # any cell value
+            frame.loc[row, name] = value
         return frame
 
     return change

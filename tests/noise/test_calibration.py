@@ -10,7 +10,7 @@ import pytest
 
 from kasauti.errors import DataError
 from kasauti.noise.calibration import Statistics, calibrate, skewness, threshold_of
-from kasauti.noise.pipeline import Found, Outcome
+from kasauti.noise.pipeline import EVALUATIONS, Found, Outcome, settings_for
 from kasauti.validation.threshold import (
     RATE,
     SEALED_WEIGHT,
@@ -129,3 +129,8 @@ def test_what_ships_is_for_the_statistic_and_the_search_in_use() -> None:
     assert abs(artefact.skewness) < 0.5  # a normal law is used
     assert artefact.threshold == pytest.approx(artefact.tail.threshold(artefact.rate), abs=1e-3)
     assert artefact.interval[0] < artefact.threshold < artefact.interval[1]
+
+
+def test_the_recorded_threshold_was_made_for_the_search_in_use() -> None:
+    made, used = recorded(), settings_for(EVALUATIONS, 0)
+    assert (made.evaluations, made.min_trades) == (used.evaluations, used.min_trades)

@@ -94,5 +94,16 @@ def test_net_sharpe_is_the_engines() -> None:
     assert net_sharpe(bars, strategy(Rule.DIP)) == pytest.approx(told, rel=1e-9)
 
 
+@RULES
+def test_worlds_side_by_side_are_traded_as_if_alone(rule: Rule) -> None:
+    base, plant = nasdaq(), Plant(rule, 0.002)
+    worlds = [
+        plant_world(base, Generator.PHASES, SESSIONS, plant, np.random.default_rng([5, k]))
+        for k in range(3)
+    ]
+    together = long_run_sharpe(base, Generator.PHASES, plant, seed=5, worlds=3)
+    assert together == np.mean([net_sharpe(bars, strategy(rule)) for bars in worlds])
+
+
 def _closes(bars: Bars) -> Floats:
     return np.asarray(bars.close[0, 1:] / bars.close[0, :-1] - 1.0)

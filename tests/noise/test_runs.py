@@ -112,7 +112,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             *(spec.number, spec.base, spec.generator.value, spec.sharpe, approved, 1),
             ("approved" if approved else "statistics",),
             None,
-            *(1.4 if approved else None, 1.2 if approved else None, evaluations, {"search": 1.0}),
+            *(spec.sharpe, 1.2 if approved else None, evaluations, {"search": 1.0}),
         )
 
     monkeypatch.setattr(runs, "run_world", stand_in)
@@ -140,6 +140,33 @@ def test_noise_prints_the_certificate(tmp_path: Path) -> None:
     assert [(row["sharpe"], row["power"]) for row in found["planted"]] == [(0.5, 1.0), (1.5, 1.0)]
     assert found["evaluations"] == 300
     assert list((tmp_path / "noise").glob("*.jsonl"))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("options", "each"), [("", 6), ("--planted-worlds 2", 2), ("--planted-worlds 7", 7)]
+)
+def test_planted_worlds_are_counted_apart(options: str, each: int, tmp_path: Path) -> None:
+    arguments = f"--worlds 6 --evaluations 300 --planted 0.5,1.5 {options} --workers 1 --json"
+    answer = CliRunner().invoke(
+        noise, arguments.split(), env={"KASAUTI_HOME": str(tmp_path)}, catch_exceptions=False
+    )
+    found = json.loads(answer.stdout)
+    assert (found["worlds"], found["approved_worlds"]) == (6, 0)
+    assert [list(row)[:4] for row in found["planted"]] == [
+        ["sharpe", "worlds", "approved_worlds", "power"]
+    ] * 2
+    assert [
+        (row["sharpe"], row["worlds"], row["approved_worlds"], row["own_sharpe"])
+        for row in found["planted"]
+    ] == [(0.5, each, each, 0.5), (1.5, each, each, 1.5)]
+    assert found["evaluations_done"] == 300 * (6 + 2 * each)
+
+
+def test_planted_worlds_without_an_edge_are_refused() -> None:
+    answer = CliRunner().invoke(noise, ["--planted-worlds", "100"])
+    assert answer.exit_code == 2
+    assert "name a Sharpe there" in answer.output
 
 
 def test_a_planted_sharpe_that_is_none_is_refused() -> None:

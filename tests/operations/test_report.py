@@ -290,7 +290,7 @@ def test_the_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) 
     assert write_report(data, path) == path
     before = path.read_text(encoding="utf-8")
     assert before.startswith("<!doctype html>") and before.rstrip().endswith("</html>")
-    broken = dataclasses.replace(data, survivors=(Survivor("x", GENES, {"a": None}),))  # type: ignore[dict-item]
+    broken = dataclasses.replace(data, survivors=(Survivor("x", GENES, {"a": None}),))  # type: ignore[dict-item]  # refused
     with pytest.raises(TypeError):
         write_report(broken, path)
     assert path.read_text(encoding="utf-8") == before

@@ -12,6 +12,7 @@ from kasauti.backtest import Account, Backtester, Slippage
 from kasauti.genome import genome_from_genes
 from kasauti.market.charges import NO_CHARGES
 from tests.regimes.markets import nifty, sp500
+from tests.validation.rules import HOLD
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "regimes.md"
 
@@ -22,16 +23,7 @@ def _backtester(cost: float = 0.0) -> Backtester:
 
 
 def test_holding_the_market_has_no_excess() -> None:
-    rule = genome_from_genes(
-        {
-            "entry": "close > 0 * close",
-            "exit": "close < 0 * close",
-            "side": "long",
-            "stop": {"fraction": 0.99},
-            "regimes": ["bull", "bear", "sideways", "volatile"],
-            "risk": 0.01,
-        }
-    )
+    rule = genome_from_genes({**HOLD, "risk": 0.01})
     whole = _backtester()
     start, stop = 2000, 8313
     assert excess(whole, all_in(rule), start, stop) == pytest.approx(0.0, abs=0.1)

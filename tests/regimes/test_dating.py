@@ -196,7 +196,7 @@ def hindsight() -> HindsightLabels:
 
 def test_the_engine_refuses_hindsight(hindsight: HindsightLabels) -> None:
     with pytest.raises(DataError, match="know the future"):
-        Backtester(make_bars(sessions=300), labels=hindsight)  # type: ignore[arg-type]
+        Backtester(make_bars(sessions=300), labels=hindsight)  # type: ignore[arg-type]  # refused
 
 
 def test_bars_refuse_hindsight_as_a_series(hindsight: HindsightLabels) -> None:
@@ -209,15 +209,15 @@ def test_bars_refuse_hindsight_as_a_series(hindsight: HindsightLabels) -> None:
                 bars.symbols,
                 bars.times,
                 *prices,
-                series={"index": leaked},  # type: ignore[dict-item]
+                series={"index": leaked},  # type: ignore[dict-item]  # refused
             )
 
 
 def test_hindsight_makes_no_online_labels(hindsight: HindsightLabels) -> None:
     with pytest.raises(DataError, match="know the future"):
-        OnlineLabels(hindsight)  # type: ignore[arg-type]
+        OnlineLabels(hindsight)  # type: ignore[arg-type]  # refused
     with pytest.raises(DataError, match="type bool"):
-        OnlineLabels(hindsight.is_bear)  # type: ignore[arg-type]
+        OnlineLabels(hindsight.is_bear)  # type: ignore[arg-type]  # refused
 
 
 def test_hindsight_cannot_be_changed(hindsight: HindsightLabels) -> None:

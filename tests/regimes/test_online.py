@@ -1,10 +1,15 @@
 """Online regimes: causal bit for bit, made for no one market, and what each rule means."""
 
 import importlib
+import math
+import statistics
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from kasauti.features.causality import choose_cuts, find_leaks
@@ -13,6 +18,7 @@ from kasauti.regimes.model import REGIMES, UNKNOWN, OnlineLabels, Regime
 from kasauti.regimes.online import (
     CONFIRMED,
     WARM_UP,
+    expanding_median,
     label_closes,
     label_online,
     panel_index,
@@ -162,6 +168,91 @@ def test_a_missing_close_carries_the_label_and_is_no_session() -> None:
     np.testing.assert_array_equal(found[there], label_closes(closes))
     for hole in np.flatnonzero(~there):
         assert found[hole] == (found[hole - 1] if hole else UNKNOWN)
+
+
+# -- the rule again, word by word and one session after the other
+
+
+def _by_the_words(closes: Floats) -> list[int]:
+    """Return the labels by the docstring of `online`, from plain lists."""
+    labels: list[int] = []
+    traded: list[float] = []
+    averages: list[float] = []
+    volatilities: list[float] = []
+    states: list[int] = []
+    turmoil = False
+    for close in closes.tolist():
+        if not math.isnan(close):
+            traded.append(close)
+            averages.append(float(np.mean(traded[-200:])))
+            if len(traded) > 20:
+                last = np.array(traded[-21:])
+                volatilities.append(float(np.std(last[1:] / last[:-1] - 1.0)))
+                median = statistics.median(volatilities)
+                turmoil = volatilities[-1] > (1.25 if turmoil else 1.75) * median
+            if len(traded) < 220:
+                states.append(UNKNOWN)
+            elif turmoil:
+                states.append(VOLATILE)
+            elif close < averages[-1] and close <= 0.9 * max(traded[-200:]):
+                states.append(BEAR)
+            elif close > averages[-1] > averages[-21]:
+                states.append(BULL)
+            else:
+                states.append(SIDEWAYS)
+        before = labels[-1] if labels else UNKNOWN
+        due = bool(states) and (before == UNKNOWN or len(set(states[-5:])) == 1)
+        labels.append(states[-1] if due else before)
+    return labels
+
+
+def _markets() -> Floats:
+    """Return walks, calm and wild by turns, of which some begin late and others have holes."""
+    rng = np.random.default_rng(6)
+    moves = rng.normal(0.0004, 0.008, (12, 1500))
+    moves[:, 600:700] *= 4.0
+    moves[::3, 900:1000] -= 0.004
+    closes: Floats = 100.0 * np.cumprod(1.0 + moves, axis=1, dtype=np.float64)
+    closes[1, :300] = NAN
+    closes[2, :1400] = NAN
+    closes[3][rng.random(1500) < 0.1] = NAN
+    closes[4][rng.random(1500) < 0.6] = NAN
+    closes[5] = NAN
+    return closes
+
+
+def test_the_rule_is_what_its_words_say() -> None:
+    seen = set()
+    for closes in _markets():
+        expected = _by_the_words(closes)
+        assert label_closes(closes).tolist() == expected
+        seen.update(expected)
+    assert seen == {UNKNOWN, BULL, BEAR, SIDEWAYS, VOLATILE}
+
+
+def test_many_markets_are_labelled_as_each_one() -> None:
+    closes = _markets()
+    together = label_closes(closes)
+    assert together.shape == closes.shape
+    for labels, row in zip(together, closes, strict=True):
+        np.testing.assert_array_equal(labels, label_closes(row))
+    np.testing.assert_array_equal(label_closes(np.asfortranarray(closes)), together)
+    assert label_closes(closes[:0]).shape == (0, 1500)
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(
+    hnp.arrays(
+        np.float64,
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=30),
+        elements=st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 2.0, NAN])),
+    )
+)
+def test_the_expanding_median_is_that_of_pandas(values: Floats) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = expanding_median(values)
+        for row, expected in zip(found, values, strict=True):
+            np.testing.assert_array_equal(row, pd.Series(expected).expanding().median())
 
 
 def test_the_index_goes_before_the_symbols() -> None:

@@ -14,18 +14,10 @@ from kasauti.market.sources import load_sample
 from kasauti.regimes.model import REGIMES, UNKNOWN, OnlineLabels
 from kasauti.validation.gates import regimes
 from kasauti.validation.gates.model import FEWEST_TRADES, Case
+from tests.validation.rules import REVERSAL
 from tests.validation.synthetic import plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-REVERSAL = {
-    "entry": "roc(close, 1) < -0.5",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
 NEVER = {"entry": "close < 0 * close"}
 
 

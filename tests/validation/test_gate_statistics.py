@@ -15,18 +15,10 @@ from kasauti.noise.pipeline import WHEN
 from kasauti.validation.gates import statistics
 from kasauti.validation.gates.model import Case
 from kasauti.validation.threshold import SEALED_WEIGHT, SEARCHED_WEIGHT, recorded
+from tests.validation.rules import REVERSAL
 from tests.validation.synthetic import make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-REVERSAL = {
-    "entry": "roc(close, 1) < -0.5",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
 
 
 def case_on(
@@ -57,9 +49,9 @@ def relatives(count: int, bars: int = 3000) -> Floats:
     [
         pytest.param(0.4, 100, 0, None, id="a strong edge after few trials"),
         pytest.param(0.0, 1, 0, "is needed, which the luckiest", id="no edge"),
-        pytest.param(0.22, 1, 0, None, id="a weaker edge, tried once"),
-        pytest.param(0.22, 1, 9, "is needed, which the luckiest", id="after many openings"),
-        pytest.param(0.22, 100_000, 0, "is needed, which the luckiest", id="after five searches"),
+        pytest.param(0.14, 1, 0, None, id="a weaker edge, tried once"),
+        pytest.param(0.14, 1, 9, "is needed, which the luckiest", id="after many openings"),
+        pytest.param(0.14, 100_000, 0, "is needed, which the luckiest", id="after five searches"),
         pytest.param(0.2, 100_000, 0, "worthless ones", id="the best of very many"),
     ],
 )
@@ -101,10 +93,11 @@ def test_holding_a_rising_market_has_no_alpha() -> None:
     )
     case = case_on(bars, entry="close > 0 * close", exit="close < 0 * close", max_bars=500)
     gate = statistics.examine(case)
-    assert gate.figures["reachable_t"] > gate.figures["threshold"]
+    assert 0.9 * gate.figures["t"] > gate.figures["threshold"]  # as if the rise were its doing
+    assert gate.figures["reachable_t"] < gate.figures["threshold"]
     assert not gate.passed
     assert "holding the index does not explain" in gate.reason
-    assert "luckiest strategy of a search" not in gate.reason  # what it passed is not complained of
+    assert "worthless ones" not in gate.reason  # what it passed is not complained of
 
 
 def test_every_overfitting_statistic_is_reported_with_its_meaning() -> None:

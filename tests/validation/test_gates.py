@@ -13,20 +13,12 @@ from kasauti.market.bars import Bars
 from kasauti.market.charges import NO_CHARGES
 from kasauti.regimes import online
 from kasauti.regimes.model import OnlineLabels
-from kasauti.validation.gates import affordability, causality, regimes, second_opinion
+from kasauti.validation.gates import causality, regimes, second_opinion
 from kasauti.validation.gates.model import Case
+from tests.validation.rules import REVERSAL
 from tests.validation.synthetic import constant_bars, make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-REVERSAL = {
-    "entry": "roc(close, 1) < -0.5",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
 
 
 def case_on(bars: Bars, *, trials: int = 1, openings: int = 0, **genes: object) -> Case:
@@ -102,9 +94,9 @@ def test_what_each_profile_can_buy() -> None:
     dear = dataclasses.replace(
         dear, open=dear.open * 40, high=dear.high * 40, low=dear.low * 40, close=dear.close * 40
     )
-    rows = {row["profile"]: row for row in affordability.affordability(case_on(cheap))}
+    rows = {row["profile"]: row for row in case_on(cheap).affordable}
     assert list(rows) == ["ultra-conservative", "conservative", "moderate"]
     assert all(row["bought"] == row["signals"] > 0 for row in rows.values())
-    costly = {row["profile"]: row for row in affordability.affordability(case_on(dear))}
+    costly = {row["profile"]: row for row in case_on(dear).affordable}
     assert costly["ultra-conservative"]["bought"] < costly["ultra-conservative"]["signals"]
     assert costly["moderate"]["bought"] == costly["moderate"]["signals"]

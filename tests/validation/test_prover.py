@@ -32,18 +32,10 @@ from kasauti.validation.prover import (
     prove_genome,
     prove_language,
 )
+from tests.validation.rules import REVERSAL
 from tests.validation.synthetic import make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-REVERSAL = {
-    "entry": "roc(close, 1) < -0.5",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The stationary bootstrap: counts, intervals, block lengths; oracle arch 8."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,10 +178,15 @@ def test_a_series_of_a_few_trades_has_a_finite_interval() -> None:
         pytest.param(np.arange(50.0), {"block": 0.5}, "blocks of 0.5", id="short blocks"),
     ],
 )
-def test_bad_input_is_named(returns: Floats, options: dict[str, object], message: str) -> None:
-    call = {"statistic": "mean", "level": 0.9, "rng": np.random.default_rng(0), **options}
+def test_bad_input_is_named(returns: Floats, options: dict[str, Any], message: str) -> None:
+    call: dict[str, Any] = {
+        "statistic": "mean",
+        "level": 0.9,
+        "rng": np.random.default_rng(0),
+        **options,
+    }
     with pytest.raises(DataError, match=message):
-        st.stationary_bootstrap_interval(returns, **call)  # type: ignore[arg-type]  # made wrong
+        st.stationary_bootstrap_interval(returns, **call)
 
 
 def test_mean_correlation_and_autocorrelation_equal_numpy() -> None:

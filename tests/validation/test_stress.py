@@ -24,23 +24,14 @@ from kasauti.validation.stress import (
 from kasauti.validation.stress.model import WORST_LOSS
 from kasauti.validation.stress.windows import cold
 from tests.shared_data import NSE_INDEX
+from tests.validation.rules import HOLD
 
 FREE = Account(100_000_000.0, charges=NO_CHARGES, slippage=NO_SLIPPAGE)
 PERCENT = 100.0
 
 
 def holding(risk: float = 1.0) -> Genome:
-    """Buys on the first bar and holds: the stop is out of reach, so risk is about the share."""
-    return genome_from_genes(
-        {
-            "entry": "close > 0 * close",
-            "exit": "close < 0 * close",
-            "side": "long",
-            "stop": {"fraction": 0.99},
-            "regimes": ["bull", "bear", "sideways", "volatile"],
-            "risk": risk,
-        }
-    )
+    return genome_from_genes({**HOLD, "risk": risk})
 
 
 def run(bars: Bars, genome: Genome) -> Result:

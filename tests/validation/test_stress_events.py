@@ -20,22 +20,15 @@ from kasauti.validation.stress.events import (
 from kasauti.validation.stress.history import History
 from kasauti.validation.stress.model import GAP, Loss
 from kasauti.validation.stress.positions import Exposure, largest_exposure
+from tests.validation.rules import HOLD
 from tests.validation.synthetic import make_bars
 
 FREE = Account(10_000_000.0, charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-HOLD = {
-    "entry": "close > 0 * close",
-    "exit": "close < 0 * close",
-    "side": "long",
-    "stop": {"fraction": 0.99},
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.5,
-}
 TIGHT = {"stop": {"fraction": 0.05}, "trail": {"fraction": 0.05}, "risk": 0.025}
 
 
 def holding(**genes: object) -> Genome:
-    return genome_from_genes({**HOLD, **genes})
+    return genome_from_genes({**HOLD, "risk": 0.5, **genes})
 
 
 def losses_of(bars: Bars, genome: Genome, account: Account = FREE) -> dict[str, Loss]:

@@ -12,16 +12,9 @@ from kasauti.market.sources import load_folder, load_sample
 from kasauti.validation.gates import stress as gate
 from kasauti.validation.gates.model import Case, Gate, plain
 from tests.shared_data import NSE_INDEX
+from tests.validation.rules import HOLD
 from tests.validation.synthetic import constant_bars, make_bars
 
-HOLD = {
-    "entry": "close > 0 * close",
-    "exit": "close < 0 * close",
-    "side": "long",
-    "stop": {"fraction": 0.99},
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 1.0,
-}
 CAREFUL = {
     "entry": "ema(close, 12) > ema(close, 26) and rsi(close, 14) < 70",
     "exit": "close < sma(close, 50)",

@@ -21,10 +21,10 @@ from kasauti.validation.statistics.blas import one_thread
 from kasauti.validation.stress import Laboratory, laboratory_of, scenarios
 from kasauti.validation.stress.garch import fit_volatility
 from kasauti.validation.stress.history import History
-from kasauti.validation.stress.labels import label_worlds
 from kasauti.validation.stress.scenarios import SESSIONS, WORLDS
 from kasauti.validation.stress.worlds import Worlds, build
 from tests.shared_data import NSE_INDEX
+from tests.validation.rules import HOLD
 from tests.validation.synthetic import constant_bars, make_bars
 
 MARKET = get_market("nse")
@@ -37,14 +37,6 @@ GENES = {
     "trail": {"fraction": 0.10},
     "regimes": ["bull", "sideways"],
     "risk": 0.02,
-}
-HOLD = {
-    "entry": "close > 0 * close",
-    "exit": "close < 0 * close",
-    "side": "long",
-    "stop": {"fraction": 0.99},
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 1.0,
 }
 
 
@@ -257,18 +249,6 @@ def test_regimes_of_the_worlds(history: History) -> None:
         expected = label_closes(worlds.markets[world])[-189:]
         assert (worlds.codes[world, worlds.start + 1 :] == expected).all()
     assert np.isin(worlds.codes[:, -1], (1, 3)).mean() > 0.9  # bear or volatile after such a fall
-
-
-def test_labels_of_many_worlds_equal_those_of_each() -> None:
-    bars = load_sample().bars
-    close = bars.close[bars.symbols.index("SP500")]
-    rows = [
-        np.r_[np.full(15 * k, np.nan), close[100 * k : 100 * k + 1400 - 15 * k]] for k in range(25)
-    ]
-    together = label_worlds(np.array(rows))
-    assert set(np.unique(together)) == {-1, 0, 1, 2, 3}
-    for labels, row in zip(together, rows, strict=True):
-        assert (labels == label_closes(row)).all()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from kasauti.validation.stress import windows as crashes
 from kasauti.validation.threshold import recorded
 from kasauti.validation.verdict import Verdict, judge
 from tests.shared_data import NSE_STOCKS
+from tests.validation.rules import HOLD, REVERSAL
 from tests.validation.synthetic import make_bars, plant_edge
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -42,23 +43,6 @@ NAMES = [
     "sealed",
 ]
 TESTERS = {"performance", "robustness", "risk", "execution", "sceptic"}
-GENES = {
-    "entry": "roc(close, 1) < -0.5",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
-ALWAYS = {
-    "entry": "close > 0 * close",
-    "exit": "close < 0 * close",
-    "side": "long",
-    "stop": {"fraction": 0.99},
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 1.0,
-}
 
 
 @dataclass
@@ -98,7 +82,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Court:
 
 @pytest.fixture(scope="module")
 def approved(planted: Court) -> Verdict:
-    return planted.judge(genome_from_genes(GENES))
+    return planted.judge(genome_from_genes(REVERSAL))
 
 
 def test_a_planted_edge_passes_everything(planted: Court, approved: Verdict) -> None:
@@ -126,10 +110,15 @@ def test_the_opening_is_recorded_once_with_its_outcome(planted: Court, approved:
 
 
 def test_the_sealed_t_is_that_of_trading_the_sealed_bars_alone(approved: Verdict) -> None:
+    """Beyond the index, here the only symbol: numpy's least squares as the oracle."""
     bars = plant_edge(2500)
-    returns = Backtester(bars, account=FREE).returns(genome_from_genes(GENES), 2000)
-    t = returns.mean() / returns.std(ddof=1) * np.sqrt(len(returns))
-    assert gates_of(approved)["sealed"].figures["t_sealed"] == pytest.approx(t)
+    returns = Backtester(bars, account=FREE).returns(genome_from_genes(REVERSAL), 2000)
+    market = np.diff(bars.close[0])[1999:] / bars.close[0, 1999:-1]
+    columns = np.column_stack([np.ones(500), market])
+    (alpha, beta), (squares,) = np.linalg.lstsq(columns, returns)[:2]
+    error = np.sqrt(squares / 498 * np.linalg.inv(columns.T @ columns)[0, 0])
+    assert gates_of(approved)["sealed"].figures["t_sealed"] == pytest.approx(alpha / error)
+    assert beta > 0
 
 
 def test_optuna_and_the_genome_are_registered(planted: Court, approved: Verdict) -> None:
@@ -150,7 +139,7 @@ def test_judging_again_returns_the_recorded_opening(
         raise AssertionError("the sealed bars were read again")
 
     monkeypatch.setattr(planted.vault, "open", no_reading)
-    again = planted.judge(genome_from_genes(GENES))
+    again = planted.judge(genome_from_genes(REVERSAL))
     assert again.to_json() == approved.to_json()
     assert again.digest == approved.digest
 
@@ -158,7 +147,7 @@ def test_judging_again_returns_the_recorded_opening(
 def test_another_genome_of_the_family_finds_the_seal_open(
     planted: Court, approved: Verdict
 ) -> None:
-    cousin = genome_from_genes({**GENES, "entry": "roc(close, 1) < -0.4"})
+    cousin = genome_from_genes({**REVERSAL, "entry": "roc(close, 1) < -0.4"})
     assert family(cousin) == approved.family
     verdict = planted.judge(cousin)
     assert not verdict.approved
@@ -168,7 +157,7 @@ def test_another_genome_of_the_family_finds_the_seal_open(
 
 def test_a_look_at_the_sealed_bars_closes_the_gate(tmp_path: Path) -> None:
     court = Court.over(plant_edge(1500), tmp_path)
-    genome = genome_from_genes(GENES)
+    genome = genome_from_genes(REVERSAL)
     court.vault.record_look(
         family=family(genome),
         symbols=("PLANTED",),
@@ -187,7 +176,7 @@ def test_a_look_at_the_sealed_bars_closes_the_gate(tmp_path: Path) -> None:
 
 def test_always_in_is_refused(tmp_path: Path) -> None:
     court = Court.over(make_bars(("AAA",), 5000, start="1999-01-04", seed=3), tmp_path)
-    verdict = court.judge(genome_from_genes(ALWAYS))
+    verdict = court.judge(genome_from_genes(HOLD))
     gates = gates_of(verdict)
     assert not verdict.approved
     assert {"walk_forward", "regimes", "statistics", "sealed"} <= {
@@ -223,7 +212,7 @@ def test_the_best_of_many_random_genomes_on_noise_is_refused(tmp_path: Path) -> 
     [
         pytest.param(
             make_bars(("AAA",), 1000),
-            {**GENES, "entry": "close > highest(high, 20)"},
+            {**REVERSAL, "entry": "close > highest(high, 20)"},
             id="never trades",
         ),
         pytest.param(
@@ -237,7 +226,7 @@ def test_the_best_of_many_random_genomes_on_noise_is_refused(tmp_path: Path) -> 
                 np.full((1, 1000), 100.0),
                 np.full((1, 1000), 1e6),
             ),
-            ALWAYS,
+            HOLD,
             id="constant prices",
         ),
     ],
@@ -256,7 +245,7 @@ def test_too_few_bars_get_no_verdict(tmp_path: Path) -> None:
     stocks = load_folder([NSE_STOCKS], market="nse").bars
     court = Court.over(stocks.select(stocks.symbols[:2]), tmp_path)
     with pytest.raises(VerdictRefused, match="618 bars, a verdict needs at least 1,000"):
-        court.judge(genome_from_genes(GENES))
+        court.judge(genome_from_genes(REVERSAL))
 
 
 @pytest.mark.parametrize(
@@ -282,7 +271,7 @@ def test_no_verdict_without_enough_unseen_bars_beside_the_searched(
     court = Court.over(first, tmp_path)
     court.admitted = court.vault.admit(later, now=NOW)
     with pytest.raises(VerdictRefused, match=complaint):
-        court.judge(genome_from_genes(GENES))
+        court.judge(genome_from_genes(REVERSAL))
 
 
 def test_every_opening_raises_the_threshold() -> None:
@@ -359,7 +348,7 @@ def test_the_capital_tier_is_a_gate_of_its_own(
 ) -> None:
     monkeypatch.setattr(crashes, "_windows", lambda: windows)
     court = Court.over(plant_edge(2500), tmp_path)
-    verdict = court.judge(genome_from_genes(GENES))
+    verdict = court.judge(genome_from_genes(REVERSAL))
     assert verdict.approved, verdict.first_failure
     assert "autumn of the sealed bars" in gates_of(verdict)["stress"].figures["untested"]
     assert verdict.tier == verdict.to_json()["tier"] == tier

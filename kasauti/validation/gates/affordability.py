@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from kasauti.backtest import Account, Backtester
-from kasauti.validation.gates.model import Case
+from kasauti.genome import Genome
 
 
-def affordability(case: Case) -> list[dict[str, Any]]:
+def affordability(own: Backtester, genome: Genome) -> list[dict[str, Any]]:
     """Return what each capital profile could have traded, every symbol by itself.
 
     The genome's risk is capped by the profile's, as it would be in trading.
@@ -17,11 +17,10 @@ def affordability(case: Case) -> list[dict[str, Any]]:
     rows = []
     for name, limits in PROFILES.items():
         capital = float(limits.capital)
-        risk = min(case.genome.risk, float(limits.risk_per_trade) / capital)
-        own = case.backtester
+        risk = min(genome.risk, float(limits.risk_per_trade) / capital)
         account = Account(capital, own.account.charges, own.account.slippage)
-        small = Backtester(case.bars, account=account, labels=own.labels, market=own.market)
-        result = small.run(replace(case.genome, risk=risk))
+        small = Backtester(own.bars, account=account, labels=own.labels, market=own.market)
+        result = small.run(replace(genome, risk=risk))
         skipped = result.counters["skipped_less_than_one_share"]
         bought = len(result.trades) + len(result.open)
         turnover = sum(t.quantity * (t.entry_price + t.exit_price) / 2 for t in result.trades)

@@ -12,7 +12,8 @@ from kasauti.backtest import Backtester, Result, Score
 from kasauti.backtest.metrics import returns_of
 from kasauti.genome import Genome
 from kasauti.market.bars import Bars, Floats
-from kasauti.validation import statistics
+from kasauti.validation import plateau, statistics
+from kasauti.validation.gates.affordability import affordability
 
 FEWEST_TRADES = 30
 """Fewer closed trades say nothing of a regime or of a walk-forward."""
@@ -96,3 +97,13 @@ class Case:
     def t(self) -> float:
         """Mean return over its standard error."""
         return statistics.t_statistic(self.returns)
+
+    @cached_property
+    def plateau_t(self) -> float:
+        """The t that decides: what the genome and its neighbours earn beyond the index."""
+        return plateau.plateau_t(self.backtester, self.genome)
+
+    @cached_property
+    def affordable(self) -> list[dict[str, Any]]:
+        """What each capital profile could have traded."""
+        return affordability(self.backtester, self.genome)

@@ -10,10 +10,10 @@ from kasauti.errors import DataError
 from kasauti.evolution.effective import effective_number
 from kasauti.evolution.register import DataSet, TrialRegister
 from kasauti.genome import genome_from_genes
-from kasauti.market.bars import Bars, Floats
-from kasauti.regimes.online import panel_index
+from kasauti.market.bars import Floats
 from kasauti.validation import statistics
 from kasauti.validation.gates.model import Case, Gate
+from kasauti.validation.plateau import index_returns
 from kasauti.validation.threshold import (
     LEAST_SEALED,
     SEALED_WEIGHT,
@@ -72,7 +72,8 @@ def examine(case: Case) -> Gate:
     """Ask whether luck over all the trials could have made these returns."""
     try:
         sample = statistics.describe(case.returns)
-        alpha = statistics.alpha_over_index(case.returns, _index_returns(case.bars))
+        alpha = statistics.alpha_over_index(case.returns, index_returns(case.bars))
+        searched = case.plateau_t
     except DataError as problem:
         return Gate("statistics", False, f"no statistic of these returns means anything: {problem}")
     trials = max(case.trials, 1)
@@ -84,11 +85,12 @@ def examine(case: Case) -> Gate:
         for count in (effective, trials)
     )
     threshold = threshold_after(case.openings, trials)
-    reachable = joined_t(case.t, HOPED_SEALED_T)
+    reachable = joined_t(searched, HOPED_SEALED_T)
     findings = {
-        f"t is {case.t:.2f}; with a good hold-out (t {HOPED_SEALED_T:.0f}) it would join to "
-        f"{reachable:.2f}, and {threshold:.2f} is needed, which the luckiest strategy of a search "
-        "hardly ever reaches where there is no edge": reachable >= threshold,
+        f"beyond the index it and its neighbours have a t of {searched:.2f}; with a good hold-out "
+        f"(t {HOPED_SEALED_T:.0f}) it would join to {reachable:.2f}, and {threshold:.2f} is "
+        "needed, which the luckiest strategy of a search hardly ever reaches where there is no "
+        "edge": reachable >= threshold,
         f"what holding the index does not explain has a t of {alpha.t:.2f}, and {ALPHA_T} is "
         "needed": alpha.t > ALPHA_T,
         f"of {trials:,} strategies tried {effective:,.0f} were really different; that it is better "
@@ -97,6 +99,7 @@ def examine(case: Case) -> Gate:
     }
     figures = {
         "t": case.t,
+        "plateau_t": searched,
         "reachable_t": reachable,
         "threshold": threshold,
         "calibration": recorded().name,
@@ -130,7 +133,7 @@ def _overfitting(case: Case, trials: int, effective: float) -> Mapping[str, Any]
         peers,
         trials,
         effective,
-        _index_returns(case.bars),
+        index_returns(case.bars),
         np.random.default_rng(case.seed),
     )
     meanings = report.meanings()
@@ -138,15 +141,3 @@ def _overfitting(case: Case, trials: int, effective: float) -> Mapping[str, Any]
         name: {"value": value, "meaning": meanings[name]}
         for name, value in report.figures().items()
     }
-
-
-def _index_returns(bars: Bars) -> Floats:
-    """Return the index's returns: the named one, else the equal-weight panel; 0 where missing."""
-    index = bars.series.get("index")
-    levels = panel_index(bars.close) if index is None else index
-    known = np.isfinite(levels)
-    if not known.any():
-        return np.zeros(len(levels))
-    carried = levels[np.maximum.accumulate(np.where(known, np.arange(len(levels)), 0))]
-    carried = np.where(np.isfinite(carried), carried, levels[known][0])
-    return np.concatenate([[0.0], carried[1:] / carried[:-1] - 1.0])

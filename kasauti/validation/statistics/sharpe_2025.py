@@ -6,10 +6,21 @@ autocorrelation `rho` of the first order, and for the best of `trials` Sharpe ra
 """
 
 import math
+from typing import TypedDict, Unpack
 
 from kasauti.errors import DataError
 from kasauti.validation.statistics.sample import normal_cdf, normal_quantile
 from kasauti.validation.statistics.trials import expected_max_sharpe, maximum_moments
+
+
+class Circumstances(TypedDict, total=False):
+    """What else bears on the error of a Sharpe ratio; see `sharpe_error_2025` for the defaults.
+
+    `rho` is the autocorrelation of the returns, `trials` how many the Sharpe is the best of.
+    """
+
+    rho: float
+    trials: float
 
 
 def sharpe_error_2025(
@@ -48,12 +59,10 @@ def psr_2025(
     skew: float = 0.0,
     kurtosis: float = 3.0,
     benchmark: float = 0.0,
-    *,
-    rho: float = 0.0,
-    trials: float = 1.0,
+    **circumstances: Unpack[Circumstances],
 ) -> float:
     """Return one minus the p-value of the Sharpe against a true one of `benchmark`."""
-    error = sharpe_error_2025(benchmark, periods, skew, kurtosis, rho=rho, trials=trials)
+    error = sharpe_error_2025(benchmark, periods, skew, kurtosis, **circumstances)
     return normal_cdf((sharpe - benchmark) / error)
 
 
@@ -83,14 +92,12 @@ def min_trl_2025(
     kurtosis: float = 3.0,
     benchmark: float = 0.0,
     significance: float = 0.05,
-    *,
-    rho: float = 0.0,
-    trials: float = 1.0,
+    **circumstances: Unpack[Circumstances],
 ) -> float:
     """Return the periods at which the Sharpe becomes significant; infinite if not above."""
     if sharpe <= benchmark:
         return math.inf
-    error = sharpe_error_2025(benchmark, 1.0, skew, kurtosis, rho=rho, trials=trials)
+    error = sharpe_error_2025(benchmark, 1.0, skew, kurtosis, **circumstances)
     return (normal_quantile(1.0 - significance) * error / (sharpe - benchmark)) ** 2
 
 
@@ -101,13 +108,11 @@ def power_2025(
     skew: float = 0.0,
     kurtosis: float = 3.0,
     significance: float = 0.05,
-    *,
-    rho: float = 0.0,
-    trials: float = 1.0,
+    **circumstances: Unpack[Circumstances],
 ) -> float:
     """Return how often a true Sharpe of `alternative` is found significant against `benchmark`."""
-    null = sharpe_error_2025(benchmark, periods, skew, kurtosis, rho=rho, trials=trials)
-    true = sharpe_error_2025(alternative, periods, skew, kurtosis, rho=rho, trials=trials)
+    null = sharpe_error_2025(benchmark, periods, skew, kurtosis, **circumstances)
+    true = sharpe_error_2025(alternative, periods, skew, kurtosis, **circumstances)
     critical = benchmark + normal_quantile(1.0 - significance) * null
     return normal_cdf((alternative - critical) / true)
 
@@ -130,14 +135,12 @@ def observed_false_discovery_rate(
     skew: float = 0.0,
     kurtosis: float = 3.0,
     prior: float = 0.05,
-    *,
-    rho: float = 0.0,
-    trials: float = 1.0,
+    **circumstances: Unpack[Circumstances],
 ) -> float:
     """Return the probability that a Sharpe at least this good comes from no edge (oFDR)."""
     moments = (periods, skew, kurtosis)
-    by_luck = 1.0 - psr_2025(sharpe, *moments, benchmark, rho=rho, trials=trials)
-    by_edge = 1.0 - psr_2025(sharpe, *moments, alternative, rho=rho, trials=trials)
+    by_luck = 1.0 - psr_2025(sharpe, *moments, benchmark, **circumstances)
+    by_edge = 1.0 - psr_2025(sharpe, *moments, alternative, **circumstances)
     return planned_false_discovery_rate(prior, by_luck, by_edge)
 
 

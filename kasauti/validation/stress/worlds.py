@@ -22,8 +22,8 @@ from kasauti.genome.codes import Population
 from kasauti.market.bars import FIELDS, PRICE_FIELDS, Bars, Floats
 from kasauti.market.markets import Market
 from kasauti.regimes.model import REGIMES, UNKNOWN, OnlineLabels
+from kasauti.regimes.online import label_closes
 from kasauti.validation.stress.history import History
-from kasauti.validation.stress.labels import label_worlds
 from kasauti.validation.stress.scenarios import Recipe
 from kasauti.validation.stress.windows import loss_of
 
@@ -95,7 +95,7 @@ class Worlds:
         if self.markets is None:
             return codes
         sessions = len(np.unique(self.bars.sessions[self.start + 1 :]))
-        labels = label_worlds(self.markets)[:, -sessions - 1 :]
+        labels = label_closes(self.markets)[:, -sessions - 1 :]
         # within an intraday session only the label of the session before is known
         known = labels[:, 1:] if self.bars.is_daily else labels[:, :-1]
         codes[:, self.start + 1 :] = np.repeat(known, made // sessions, axis=1)

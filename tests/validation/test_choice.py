@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from kasauti.evolution.choice import MOST_CANDIDATES, best
 from kasauti.evolution.outcome import FrontMember
-from kasauti.genome import genome_from_genes, to_text
+from kasauti.genome import Genome, genome_from_genes, to_text
+from kasauti.market.bars import Floats
+from kasauti.validation.choice import LOOKED_AT, MOST_CANDIDATES, best
 from tests.evolution.test_fitness import GENOME
 
 
@@ -23,6 +24,15 @@ FRONT = (
 )
 
 
+def alike(genome: Genome) -> float:
+    return 1.0
+
+
+def apart(genome: Genome) -> Floats:
+    """Return a series of its own for every genome."""
+    return np.random.default_rng(int(genome.hash[:8], 16)).standard_normal(1_000)
+
+
 @pytest.mark.parametrize(
     ("front", "most", "names"),
     [
@@ -35,7 +45,7 @@ FRONT = (
     ],
 )
 def test_candidates(front: tuple[FrontMember, ...], most: int, names: list[str]) -> None:
-    assert [one.hash for one in best(front, most=most)] == names
+    assert [one.hash for one in best(front, alike, apart, most)] == names
 
 
 def test_at_most_three_go_to_trial() -> None:
@@ -51,5 +61,17 @@ def test_candidates_that_trade_alike_are_one() -> None:
         "close > open": first + 1.5 * noise,  # correlation .55
         "close > high": other,
     }
-    chosen = best(FRONT, lambda genome: returns[to_text(genome.entry)])
+    chosen = best(FRONT, alike, lambda genome: returns[to_text(genome.entry)])
     assert [one.hash for one in chosen] == ["a", "c", "d"]
+
+
+def test_merit_decides_before_the_order_of_the_front() -> None:
+    merits = {"close > sma(close, 20)": 2.0, "close > sma(close, 50)": 3.0, "close > open": 9.0}
+    chosen = best(FRONT, lambda genome: merits.get(to_text(genome.entry), 1.0), apart)
+    assert [one.hash for one in chosen] == ["c", "a tuned", "b"]
+
+
+def test_only_the_top_of_the_front_is_looked_at() -> None:
+    front = [member(str(n), f"close > sma(close, {n + 2})") for n in range(LOOKED_AT + 1)]
+    chosen = best(front, lambda genome: float(to_text(genome.entry).strip(")").split()[-1]), apart)
+    assert [one.hash for one in chosen] == [str(LOOKED_AT - 1)]
