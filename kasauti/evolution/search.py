@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -28,7 +28,7 @@ from kasauti.evolution.fitness import FIGURES, Constraints, assess
 from kasauti.evolution.outcome import FrontMember, Progress, SearchResult, SearchSettings
 from kasauti.evolution.register import DataSet, DeathBatch, Origin, TrialBatch, TrialRegister
 from kasauti.evolution.selection import Deaths, final_deaths, final_front, select
-from kasauti.evolution.state import State
+from kasauti.evolution.state import Noted, State
 from kasauti.evolution.timing import Stopwatch
 from kasauti.genome.identity import families
 from kasauti.version import code_version
@@ -94,12 +94,19 @@ def evolve(
         if saved is not None:
             state.resume(saved)
         run = _Run(backtester, settings, register, dataset, search, at, executor)
-        while state.result is None:
-            children = run.advance(state)
-            with watch.part("register"):
-                state.save(checkpoint, children.hashes)
-            if progress is not None:
-                progress(state.history[-1])
+        with ThreadPoolExecutor(1, "search-clerk") as clerk:
+            written: Future[None] | None = None
+            while state.result is None:
+                generation = run.advance(state)
+                with watch.part("register"):
+                    if written is not None:
+                        written.result()
+                    noted = state.noted(generation.children.hashes)
+                    written = clerk.submit(run.write_down, generation, noted, checkpoint)
+                if progress is not None:
+                    progress(state.history[-1])
+            if written is not None:
+                written.result()
     return state.result
 
 
@@ -146,6 +153,16 @@ def _calm(backtester: Backtester) -> float:
     return float(np.min(ranges, where=np.isfinite(ranges) & (ranges > 0.0), initial=math.inf))
 
 
+@dataclass(frozen=True, eq=False)
+class _Generation:
+    """One generation's children, how they did, and who died of what."""
+
+    number: int
+    children: Children
+    cohort: Cohort
+    deaths: Deaths
+
+
 @dataclass(frozen=True)
 class _Run:
     """What stays the same from generation to generation."""
@@ -164,8 +181,8 @@ class _Run:
         calm = _calm(self.backtester)
         return Constraints(asked.min_trades, asked.max_drawdown, asked.max_share, calm)
 
-    def advance(self, state: State) -> Children:
-        """Bring `state` one generation on and return the genomes that were evaluated."""
+    def advance(self, state: State) -> _Generation:
+        """Bring `state` one generation on and return what is to be written down of it."""
         settings, generation = self.settings, state.generation
         wanted = min(settings.population, settings.evaluations - state.evaluations)
         with state.watch.part("breeding"):
@@ -182,13 +199,20 @@ class _Run:
             if ended:
                 front = final_front(state.living, settings.front)
                 deaths += final_deaths(state.living, front, generation, self.constraints)
-        with state.watch.part("register"):
-            self._record(children, cohort, deaths, generation)
         state.note_progress(settings.evaluations)
         state.generation += 1
         if ended:
             state.result = self._result(state, state.living.cohort.take(front))
-        return children
+        return _Generation(generation, children, cohort, deaths)
+
+    def write_down(self, done: _Generation, noted: Noted, checkpoint: Checkpoint) -> None:
+        """Record a generation and then save the checkpoint that knows of it.
+
+        The next generation is bred and evaluated meanwhile; the one after it waits. A process that
+        is killed in between begins again where the last checkpoint was.
+        """
+        self._record(done)
+        noted.save(checkpoint)
 
     def _judged(self, children: Children, scores: Scores, generation: int) -> Cohort:
         if not len(children):
@@ -201,17 +225,18 @@ class _Run:
             children.population, names(children.hashes), born, found.figures, found.objectives
         )
 
-    def _record(self, children: Children, cohort: Cohort, deaths: Deaths, generation: int) -> None:
+    def _record(self, done: _Generation) -> None:
+        children, deaths = done.children, done.deaths
         trials = TrialBatch(
             stage=STAGE,
             origin=Origin.EVOLUTION,
             search=self.search,
-            generation=generation,
+            generation=done.number,
             genomes=children.hashes,
             families=families(children.population),
             genes=children.texts,
             measures=FIGURES,
-            figures=cohort.figures,
+            figures=done.cohort.figures,
             operators=children.operators,
             parents=children.parents,
         )

@@ -17,6 +17,20 @@ from kasauti.evolution.timing import Stopwatch
 from kasauti.genome.codes import Population
 
 
+@dataclass(frozen=True, eq=False)
+class Noted:
+    """A search between two generations as its checkpoint keeps it; see `Checkpoint.save`."""
+
+    facts: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    evaluations: int
+    newly_tried: list[str]
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it down."""
+        checkpoint.save(self.facts, self.arrays, self.evaluations, self.newly_tried)
+
+
 @dataclass
 class State:
     """A search between two generations.
@@ -48,21 +62,27 @@ class State:
     result: SearchResult | None = None
     _written: list[str] = field(default_factory=list)  # the history as text, written out once
 
-    def save(self, checkpoint: Checkpoint, newly_tried: list[str]) -> None:
-        """Write the state down, with the hashes tried since the last save."""
+    def noted(self, newly_tried: list[str]) -> "Noted":
+        """Return what a checkpoint keeps of this moment; going on does not change it.
+
+        Parameters
+        ----------
+        newly_tried : list of str
+            Hashes tried since the last time.
+        """
         self._written += [json.dumps(asdict(one)) for one in self.history[len(self._written) :]]
         facts = {
             "generation": self.generation,
             "seconds_by_part": self.watch.seconds_by_part,
             "chance": self.breeder.rng.bit_generator.state,
             "hashes": self.living.cohort.hashes.tolist(),
-            "history": self._written,
+            "history": list(self._written),
             "result": self.result and self.result.to_json(),
         }
-        checkpoint.save(facts, _to_arrays(self.living), self.evaluations, newly_tried)
+        return Noted(facts, _to_arrays(self.living), self.evaluations, newly_tried)
 
     def resume(self, saved: Saved) -> None:
-        """Take over what `save` wrote."""
+        """Take over what was saved."""
         facts = saved.facts
         self.generation = facts["generation"]
         self.evaluations = len(saved.tried)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 PARTS = ("evaluation", "breeding", "selection", "register", "other")
-"""Breeding includes hashing, the register includes the checkpoint, other is all that is left."""
+"""Breeding includes hashing. Register and checkpoint are written while the next generation is bred
+and evaluated: what had to be waited for counts. Other is all that is left."""
 
 
 class Stopwatch:

@@ -120,7 +120,7 @@ def find_lift(
     """Return the lift that gives the planted strategy the net Sharpe ratio `sharpe` a year.
 
     The same draws serve every step, so the Sharpe ratio grows with the lift and the secant rule
-    finds it.
+    finds it. 0 where the market rises so much that half holding it earns that Sharpe ratio anyhow.
 
     Raises
     ------
@@ -130,7 +130,9 @@ def find_lift(
     drawn = _drawn(base, generator, seed, worlds)
     low, high = 0.0, HIGHEST_LIFT * base.volatility
     below, above = (_mean_sharpe(base, drawn, Plant(rule, lift)) for lift in (low, high))
-    if not below < sharpe < above:
+    if below >= sharpe:
+        return low
+    if sharpe >= above:
         raise DataError(
             f"a {rule} edge on {base.name} can have a Sharpe ratio from {below:.2f} to "
             f"{above:.2f}, not {sharpe}"

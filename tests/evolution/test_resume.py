@@ -31,12 +31,13 @@ def dying(*args, **kwargs):
 setattr(victim, function, dying)
 search(Path(sys.argv[1]))
 """
-# The moment, and how many trials the register then holds; a generation is 40 of 150.
+# The moment, and how many trials the register may then hold; a generation is 40 of 150. What was
+# evaluated last is written down while the next generation is bred, so it may be there or not.
 KILLS = [
-    (("kasauti.backtest", "Backtester", "scores", "2"), 40),  # in the middle of generation 1
-    (("kasauti.evolution.state", "State", "save", "2"), 120),  # generation 2 recorded, not saved
-    (("pathlib", "Path", "replace", "1"), 120),  # saved by half: hashes new, state old
-    (("kasauti.evolution.state", "State", "save", "2"), 150),  # all recorded, the end not saved
+    (("kasauti.backtest", "Backtester", "scores", "2"), {0, 40}),  # in the middle of generation 1
+    (("kasauti.evolution.state", "Noted", "save", "2"), {80, 120}),  # recorded, not saved
+    (("pathlib", "Path", "replace", "1"), {80, 120}),  # saved by half: hashes new, state old
+    (("kasauti.evolution.state", "Noted", "save", "2"), {120, 150}),  # recorded, not saved
 ]
 
 
@@ -54,7 +55,7 @@ def start_and_die(folder: Path, *moment: str) -> None:
 def test_a_killed_search_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     for moment, recorded in KILLS:
         start_and_die(tmp_path / "killed", *moment)
-        assert len(records(tmp_path / "killed")[0]) == recorded
+        assert len(records(tmp_path / "killed")[0]) in recorded
     resumed = search(tmp_path / "killed")
     undisturbed = search(tmp_path / "whole")
     assert told(resumed) == told(undisturbed)

@@ -80,6 +80,10 @@ def test_without_a_lift_the_strategy_pays_its_costs(rule: Rule) -> None:
     assert long_run_sharpe(nasdaq(), Generator.PHASES, Plant(rule, 0.0), seed=1, worlds=8) < 0.3
 
 
+def test_what_the_market_gives_anyhow_needs_no_lift() -> None:
+    assert find_lift(nasdaq(), Generator.PHASES, Rule.TREND, -5.0, seed=1, worlds=2) == 0.0
+
+
 def test_more_than_can_be_planted_is_refused() -> None:
     with pytest.raises(DataError, match="can have a Sharpe ratio from"):
         find_lift(nasdaq(), Generator.BOOTSTRAP, Rule.TREND, 30.0, seed=1, worlds=2)
