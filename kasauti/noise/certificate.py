@@ -9,6 +9,9 @@ from kasauti.noise.pipeline import APPROVED, YEARS, Outcome
 
 CONFIDENCE = 0.95
 
+ALLOWED = 0.0025
+"""False approvals for which the best possible power is given; what is in use is stricter."""
+
 
 def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the exact two-sided interval of a share (Clopper and Pearson 1934).
@@ -124,9 +127,8 @@ def best_possible_power(sharpe: float) -> float:
     At a false-approval rate of 0.25 %, by the likelihood ratio of the two t.
     """
     from kasauti.validation.statistics.joined import Trial, best_power
-    from kasauti.validation.threshold import RATE
 
-    return best_power(Trial(), RATE, sharpe)
+    return best_power(Trial(), ALLOWED, sharpe)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

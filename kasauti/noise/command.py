@@ -1,13 +1,15 @@
 """The commands ``kasauti noise`` and ``kasauti calibrate``; what they measure stands beside."""
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kasauti.options import (
+    Command,
     bars_options,
     count_option,
     emit,
@@ -48,6 +50,15 @@ _symbols = click.option(
 )
 
 
+def _write_option(name: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--write",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help=f"Write the artefact, such as {name}.",
+    )
+
+
 @click.command()
 @count_option("--worlds", "Worlds without an edge, and with each planted one.", default=200)
 @seed_option("Of the worlds.", default=1)
@@ -65,6 +76,7 @@ _symbols = click.option(
     show_default="as --worlds",
     help="Worlds with each planted edge.",
 )
+@_write_option("kasauti/noise/data/certificate.json")
 @_workers
 @_symbols
 @bars_options
@@ -75,6 +87,7 @@ def noise(
     evaluations: int,
     planted: list[float],
     planted_worlds: int | None,
+    write: Path | None,
     workers: int,
     symbols: tuple[str, ...],
     bars: tuple[str, ...],
@@ -113,6 +126,7 @@ def noise(
         time.monotonic() - began,
     )
     found = certificate.to_json()
+    _write(found, write)
     emit(found, as_json, lambda: _show(found))
 
 
@@ -125,12 +139,7 @@ def noise(
 )
 @seed_option("Of the worlds.", default=2026)
 @_evaluations
-@click.option(
-    "--write",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the artefact, such as kasauti/validation/data/threshold.json.",
-)
+@_write_option("kasauti/validation/data/threshold.json")
 @_workers
 @_symbols
 @bars_options
@@ -147,13 +156,11 @@ def calibrate(
     market: str,
     as_json: bool,
 ) -> None:
-    """Find the threshold that luck reaches in 0.25 % of the markets without an edge.
+    """Find the threshold that luck reaches in 0.1 % of the markets without an edge.
 
     The best strategy of a search on each world is looked at on the bars that the search did not
     see. Use other markets and another seed than for the certificate of `kasauti noise`.
     """
-    import json
-
     from kasauti.execution.clock import SystemClock
     from kasauti.market.markets import get_market
     from kasauti.noise.calibration import calibrate as calibrated
@@ -171,9 +178,13 @@ def calibrate(
         on=SystemClock(get_market(run.bases[0].market).zone).now().date(),
         code=code_version(EVERYTHING),
     ).to_json()
-    if write is not None:
-        write.write_text(json.dumps(artefact, indent=2) + "\n", encoding="utf-8")
+    _write(artefact, write)
     emit(artefact, as_json, lambda: _show_threshold(artefact))
+
+
+def _write(artefact: Mapping[str, Any], file: Path | None) -> None:
+    if file is not None:
+        file.write_text(json.dumps(artefact, indent=2) + "\n", encoding="utf-8")
 
 
 def _run(

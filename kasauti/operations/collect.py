@@ -20,6 +20,7 @@ from kasauti.execution.frames import profit_so_far
 from kasauti.execution.projections import Book
 from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.bars import Bars
+from kasauti.noise.published import published, sentence_of
 from kasauti.operations.candidate import candidate_facts
 from kasauti.operations.gate_rows import regime_rows
 from kasauti.operations.plots import Generation
@@ -51,8 +52,6 @@ Row = Mapping[Any, Any]
 SEARCHED = SearchSettings(seed=0)  # its bounds are every search's: no command changes them
 
 MISSING = (
-    "The noise certificate, the published rate of wrong approvals: until it is there, measure it "
-    "with `kasauti noise`. An approval is for paper trading only.",
     "Paper trading on the running market, and live trading with Angel One: only the replay trades.",
     "Alerts other than Slack, backups, and a desk that runs beside Dagster.",
 )
@@ -105,6 +104,7 @@ def collect(desk: ReplayDesk, now: datetime) -> ReportData:
         candidate=_candidate(space, bars, mine[0].hash) if mine else None,
         judged=judged,
         replay=_replay(desk),
+        certificate=sentence_of(published()),
         missing=MISSING,
         versions={
             "code": code_version(),

@@ -273,6 +273,8 @@ class ReportData:
     ----------
     made_at : datetime
         Aware; the only moment on the page that is not of the market.
+    certificate : str
+        How often the pipeline approves what has no edge; empty where nobody measured it.
     missing : tuple of str
         What is not built yet, one sentence each.
     versions : mapping of str to str
@@ -287,6 +289,7 @@ class ReportData:
     candidate: CandidateFacts | None = None
     judged: tuple[JudgedStrategy, ...] = ()
     replay: ReplayFacts | None = None
+    certificate: str = ""
     missing: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     currency: str = "₹"

@@ -122,9 +122,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("quick")
 def test_noise_prints_the_certificate(tmp_path: Path) -> None:
+    file = tmp_path / "certificate.json"
     arguments = "--worlds 6 --seed 3 --evaluations 300 --planted 0.5,1.5 --workers 1 --json"
     answer = CliRunner().invoke(
-        noise, arguments.split(), env={"KASAUTI_HOME": str(tmp_path)}, catch_exceptions=False
+        noise,
+        [*arguments.split(), "--write", str(file)],
+        env={"KASAUTI_HOME": str(tmp_path)},
+        catch_exceptions=False,
     )
     assert answer.exit_code == 0
     found = json.loads(answer.stdout)
@@ -140,6 +144,7 @@ def test_noise_prints_the_certificate(tmp_path: Path) -> None:
     assert [(row["sharpe"], row["power"]) for row in found["planted"]] == [(0.5, 1.0), (1.5, 1.0)]
     assert found["evaluations"] == 300
     assert list((tmp_path / "noise").glob("*.jsonl"))
+    assert json.loads(file.read_text("utf-8")) == found
 
 
 @pytest.mark.usefixtures("quick")
