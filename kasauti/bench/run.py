@@ -40,7 +40,7 @@ class Plan:
     rounds : int
     """
 
-    strategies: int = 100_000
+    strategies: int = 20_000
     compared: int = 1_000
     intraday_bars: int = 500_000
     intraday_strategies: int = 1_000
