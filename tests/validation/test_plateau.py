@@ -18,18 +18,11 @@ from kasauti.validation.plateau import (
 )
 from kasauti.validation.statistics import alpha_over_index, t_statistic
 from kasauti.validation.tuning import dials
+from tests.validation.rules import REVERSAL
 from tests.validation.synthetic import make_bars, plant_edge
 
 FREE = Account(charges=NO_CHARGES, slippage=NO_SLIPPAGE)
-GENES = {
-    "entry": "roc(close, 1) < -0.5 and close > sma(close, 50)",
-    "exit": "roc(close, 1) > 0",
-    "side": "long",
-    "stop": {"fraction": 0.05},
-    "max_bars": 5,
-    "regimes": ["bull", "bear", "sideways", "volatile"],
-    "risk": 0.03,
-}
+GENES = {**REVERSAL, "entry": "roc(close, 1) < -0.5 and close > sma(close, 50)"}
 
 
 def genome(**genes: object) -> Genome:
