@@ -30,7 +30,7 @@ from kasauti.backtest.vectorbt_dialect import expressible, expressible_genes
 from kasauti.errors import UsageError
 from kasauti.features.bits import pack
 from kasauti.features.evaluate import Features
-from kasauti.features.signals import BUDGET, RowsInUse, Signals
+from kasauti.features.signals import BUDGET, PackedRules, RowsInUse, Signals
 from kasauti.genome.codes import Population
 from kasauti.genome.model import Genome, Side
 from kasauti.market.bars import Bars, Booleans, Floats
@@ -184,32 +184,37 @@ class Backtester:
             For a short where it may not be held over the close of daily bars, and for an empty
             window.
         """
-        start, stop = self._window((start, stop))
         population = self._tradable(Population.of([genome]))
+        with self.signals.rules(population) as rules:
+            return self._trace(rules, population.genes, 0, self._window((start, stop)))
+
+    def _trace(self, rules: PackedRules, genes: NDArray[np.void], i: int, window: Window) -> Passes:
+        """Trace the strategy `i` of a population whose rules are evaluated."""
+        start, stop = window
         symbols, width = len(self.bars.symbols), stop - start
         equity, sizes = np.empty((symbols, width)), np.ones((symbols, width))
         trades, open_, outcomes = [], [], []
         sums, draws = np.zeros((symbols, GROUPS, 2)), np.zeros((symbols, 2))
-        with self.signals.rules(population) as signals:
-            for row in range(symbols):
-                records = np.empty(width + 1, dtype=TRADE)
-                outcome = trace(
-                    self.setting,
-                    row,
-                    signals.packed[signals.which[0, 0], row],
-                    signals.packed[signals.which[0, 1], row],
-                    population.genes,
-                    start,
-                    stop,
-                    records,
-                    sizes[row],
-                    equity[row],
-                    sums[row],
-                    draws[row],
-                )
-                trades.append(records[: outcome.trades])
-                open_.append(records[outcome.trades : outcome.trades + (outcome.quantity > 0.0)])
-                outcomes.append(outcome)
+        entry, leave = rules.which[i]
+        for row in range(symbols):
+            records = np.empty(width + 1, dtype=TRADE)
+            outcome = trace(
+                self.setting,
+                row,
+                rules.packed[entry, row],
+                rules.packed[leave, row],
+                genes[i : i + 1],
+                start,
+                stop,
+                records,
+                sizes[row],
+                equity[row],
+                sums[row],
+                draws[row],
+            )
+            trades.append(records[: outcome.trades])
+            open_.append(records[outcome.trades : outcome.trades + (outcome.quantity > 0.0)])
+            outcomes.append(outcome)
         year = np.sqrt(self.setting.bars_a_year)
         sharpe = (
             np.array([sharpe_of(one[:, 0].sum(), one[:, 1].sum(), width) for one in sums]) * year
@@ -282,6 +287,24 @@ class Backtester:
     def returns(self, genome: Genome, start: int = 0, stop: int | None = None) -> Floats:
         """Return the panel's returns a bar, shape (stop - start,), the first 0."""
         return returns_of(self.passes(genome, start, stop).equity.sum(axis=0))
+
+    def returns_of_all(self, genomes: Sequence[Genome]) -> Floats:
+        """Return what `returns` gives of each genome, shape (N, T), from one evaluation."""
+        population = self._tradable(Population.of(genomes))
+        window = self._window((0, None))
+        try:
+            with self.signals.rules(population) as rules:
+                passes = (
+                    self._trace(rules, population.genes, i, window) for i in range(len(genomes))
+                )
+                curves = [returns_of(one.equity.sum(axis=0)) for one in passes]
+        except RowsInUse:
+            half = len(genomes) // 2
+            if half == 0:
+                raise
+            parts = genomes[:half], genomes[half:]
+            return np.concatenate([self.returns_of_all(part) for part in parts])
+        return np.array(curves).reshape(len(genomes), self.bars.shape[1])
 
     def score(self, genome: Genome, start: int = 0, stop: int | None = None) -> Score:
         """Return the figures of `genome` that a search needs."""

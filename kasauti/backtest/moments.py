@@ -10,16 +10,26 @@ from numpy.typing import NDArray
 
 from kasauti.backtest.kernel import Trades
 from kasauti.backtest.tape import Integers
-from kasauti.compiled import njit
+from kasauti.compiled import inlined, njit
 from kasauti.market.bars import Floats
+from kasauti.simd import (
+    LANES,
+    first_lanes,
+    highest,
+    larger,
+    load,
+    lowest,
+    smaller,
+    splat,
+    total,
+    where_positive,
+    with_lane,
+)
 
 GROUPS = 5
 """Unknown and the four regimes: group ``code + 1`` of the bar before a return's."""
 
 PEAK, WORST = 0, 1
-
-JUST_ABOVE = 1.0 + 1e-12
-"""A bound with this margin misses no new worst drawdown by rounding."""
 
 
 @njit
@@ -56,48 +66,85 @@ def add_positions(
 
     Parameters
     ----------
-    mark : ndarray of shape (T,), float64
+    mark : ndarray of shape (T + LANES,), float64
     sums : ndarray of shape (GROUPS, 2), float64
         Sum and sum of squares of the returns of each group.
     draw : ndarray of shape (2,), float64
         Highest equity, and the lowest relative to the highest before it, minus 1.
+
+    Notes
+    -----
+    The lowest equity since the highest is enough to know the worst: it is compared where a new
+    highest begins. So only a position that makes a new highest is gone through bar by bar.
     """
     sums[:] = 0.0
-    peak, worst, last = capital, 0.0, capital
-    bound = peak * JUST_ABOVE
+    peak, low, worst, last = capital, capital, 0.0, capital
     for number in range(count):
         trade = trades[number]
-        t, stop = trade["entry_bar"], trade["exit_bar"]
+        first, stop, flat = trade["entry_bar"], trade["exit_bar"], trade["flat_cash"]
         cash, amount = trade["held_cash"], side * trade["quantity"]
-        while t < stop:
-            group, end = groups[t], min(run_end[t], stop)
-            total, squares = 0.0, 0.0
-            while t < end:
-                equity = cash + amount * mark[t]
-                value = equity / last - 1.0 if last > 0.0 else 0.0
-                total += value
-                squares += value * value
+        end = stop + (trade["reason"] != 0)  # a closed position's last return is the exit bar's
+        least, most = _add_returns(
+            mark, cash, amount, first, stop, end, flat, last, groups, run_end, sums
+        )
+        if most > peak:
+            for t in range(first, end):
+                equity = cash + amount * mark[t] if t < stop else flat
                 if equity > peak:
-                    peak = equity
-                    bound = peak * (1.0 + worst) * JUST_ABOVE
-                elif equity <= bound:  # only what may be a new worst is divided
-                    worst = min(worst, equity / peak - 1.0)
-                    bound = peak * (1.0 + worst) * JUST_ABOVE
-                last = equity
-                t += 1
-            sums[group, 0] += total
-            sums[group, 1] += squares
-        if trade["reason"] != 0:
-            equity = trade["flat_cash"]
-            value = equity / last - 1.0 if last > 0.0 else 0.0
-            sums[groups[stop], 0] += value
-            sums[groups[stop], 1] += value * value
-            peak = max(peak, equity)
-            worst = min(worst, equity / peak - 1.0)
-            bound = peak * (1.0 + worst) * JUST_ABOVE
-            last = equity
-    draw[PEAK], draw[WORST] = peak, worst
+                    worst = min(worst, low / peak - 1.0)
+                    peak = low = equity
+                low = min(low, equity)
+        else:
+            low = min(low, least)
+        last = flat if stop < end else cash + amount * mark[stop - 1]
+    draw[PEAK], draw[WORST] = peak, min(worst, low / peak - 1.0)
     return last
+
+
+@inlined
+def _add_returns(
+    mark: Floats,
+    cash: float,
+    amount: float,
+    first: int,
+    stop: int,
+    end: int,
+    flat: float,
+    before: float,
+    groups: Integers,
+    run_end: Integers,
+    sums: Floats,
+) -> tuple[float, float]:
+    """Add the returns of the bars `first` to `end` of a position; return its extremes of equity.
+
+    Four bars at a time. The equity is `before` on the bar before the first, and `flat` on the bar
+    `stop`, if that is one of them.
+    """
+    cash4, amount4, ones, none = splat(cash), splat(amount), splat(1.0), splat(0.0)
+    earlier = with_lane(cash4 + amount4 * load(mark, first - 1), 0, before)
+    least, most = splat(np.inf), splat(-np.inf)
+    t = first
+    while t < end:
+        group, run = groups[t], min(run_end[t], end)
+        returns, squares = none, none
+        whole = min(run, stop) - LANES
+        while t <= whole:
+            equity = cash4 + amount4 * load(mark, t)
+            value = where_positive(earlier, equity / earlier - ones)
+            returns, squares = returns + value, squares + value * value
+            least, most = smaller(equity, least), larger(equity, most)
+            earlier = cash4 + amount4 * load(mark, t + LANES - 1)
+            t += LANES
+        equity = with_lane(cash4 + amount4 * load(mark, t), stop - t, flat)
+        value = first_lanes(where_positive(earlier, equity / earlier - ones), run - t, none)
+        returns, squares = returns + value, squares + value * value
+        equity = first_lanes(equity, run - t, least)
+        least, most = smaller(equity, least), larger(first_lanes(equity, run - t, most), most)
+        t = run
+        earlier = cash4 + amount4 * load(mark, t - 1)
+        sums[group, 0] += total(returns)
+        sums[group, 1] += total(squares)
+    return lowest(least), highest(most)
 
 
 @njit
@@ -129,18 +176,15 @@ def panel_moments(
 ) -> None:
     """Fill `sums` and `draw` from a whole curve that starts at the bar `start`."""
     sums[:] = 0.0
-    peak, worst = capital, 0.0
-    bound = peak * JUST_ABOVE
+    peak, low, worst = capital, capital, 0.0
     for t in range(len(equity)):
         if equity[t] > peak:
-            peak = equity[t]
-            bound = peak * (1.0 + worst) * JUST_ABOVE
-        elif equity[t] <= bound:
-            worst = min(worst, equity[t] / peak - 1.0)
-            bound = peak * (1.0 + worst) * JUST_ABOVE
+            worst = min(worst, low / peak - 1.0)
+            peak = low = equity[t]
+        low = min(low, equity[t])
         if t > 0:
             before = equity[t - 1]
             value = equity[t] / before - 1.0 if before > 0.0 else 0.0
             sums[groups[start + t], 0] += value
             sums[groups[start + t], 1] += value * value
-    draw[PEAK], draw[WORST] = peak, worst
+    draw[PEAK], draw[WORST] = peak, min(worst, low / peak - 1.0)

@@ -12,6 +12,7 @@ from kasauti.genome.codes import ATR, FRACTION, NO_DISTANCE
 from kasauti.market.bars import Bars, Booleans, Floats
 from kasauti.market.charges import variable_buy_rate
 from kasauti.market.markets import Market
+from kasauti.simd import LANES
 
 __all__ = ["ATR", "BLOCK_BITS", "FRACTION", "NO_DISTANCE", "Costs", "Rules", "Tape", "tapes_of"]
 
@@ -37,8 +38,9 @@ class Tape(NamedTuple):
     ----------
     open, high, low : float64
         In the `vectorbt` dialect filled where undefined, as vectorbt fills them.
-    mark : float64
-        Closes, filled forward, and backward at the start: what a position is worth.
+    mark : float64, shape (T + LANES,)
+        Closes, filled forward, and backward at the start: what a position is worth. The last ones
+        are no bars: they let any bar be read with the three after it.
     mean_volume : float64
         Over the 20 bars *before* each bar, NaN without any.
     atr : float64
@@ -146,7 +148,7 @@ def tapes_of(bars: Bars, atr: Floats, account: Account, market: Market, dialect:
         "open": open_,
         "high": high,
         "low": low,
-        "mark": mark,
+        "mark": np.pad(mark, ((0, 0), (0, LANES)), mode="edge"),
         "mean_volume": mean_volume_before(bars.volume),
         "atr": atr,
         "whole": whole,

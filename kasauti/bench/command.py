@@ -13,7 +13,7 @@ from kasauti.options import emit, json_option, seed_option
 @click.option(
     "--strategies",
     type=click.IntRange(min=100),
-    help="Strategies in the population; 20,000 without it, 1,000 with --quick.",
+    help="Strategies in the population; 100,000 without it, 1,000 with --quick.",
 )
 @seed_option("Of the population, the synthetic series and the search.", default=1)
 @click.option(

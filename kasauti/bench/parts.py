@@ -14,7 +14,7 @@ from kasauti.market.bars import Bars
 
 @dataclass(frozen=True)
 class Parts:
-    """Microseconds a strategy on one thread, and unique nodes a strategy.
+    """Microseconds a strategy on one thread, unique nodes a strategy, and the strategies.
 
     `graph_us` makes equal sub-expressions one node, `rules_us` plans and evaluates them, and
     `passes_us` trades and adds up the figures.
@@ -24,6 +24,7 @@ class Parts:
     rules_us: float
     passes_us: float
     nodes: float
+    strategies: int
 
 
 def measure_parts(bars: Bars, population: Population, rounds: int) -> Parts:
@@ -46,6 +47,7 @@ def measure_parts(bars: Bars, population: Population, rounds: int) -> Parts:
         scale * (least["rules"] - least["graph"]),
         scale * (whole - least["rules"]),
         graph.count / len(population),
+        len(population),
     )
 
 

@@ -25,8 +25,9 @@ class Plan:
 
     Attributes
     ----------
-    strategies, compared : int
-        Genomes of the population, and how many of them the rivals run.
+    strategies, compared, at_once : int
+        Genomes of the population, how many of them the rivals run, and how many's rules alone are
+        evaluated: all of those rows are in memory together.
     intraday_bars, intraday_strategies, intraday_compared : int
         The same on the synthetic series.
     counts : tuple of int
@@ -40,8 +41,9 @@ class Plan:
     rounds : int
     """
 
-    strategies: int = 20_000
+    strategies: int = 100_000
     compared: int = 1_000
+    at_once: int = 20_000
     intraday_bars: int = 500_000
     intraday_strategies: int = 1_000
     intraday_compared: int = 8
@@ -92,12 +94,11 @@ def run_bench(plan: Plan, seed: int, progress: Progress, *, quick: bool = False)
             chain = Chain.of(bars, everyone[: plan.strategies], plan.compared)
         with progress.stage("population") as stage:
             population = measure_chain(chain, two, one, plan.rounds, stage.say)
+        at_once = chain.population[: plan.at_once]
         with progress.stage("parts"):
-            parts = measure_parts(bars, chain.population, plan.rounds)
+            parts = measure_parts(bars, at_once, plan.rounds)
         with progress.stage("expressions"):
-            expressions = measure_expressions(
-                bars, chain.population, chain.conventional, plan.rounds
-            )
+            expressions = measure_expressions(bars, at_once, chain.conventional, plan.rounds)
         with progress.stage("intraday") as stage:
             some = everyone[: plan.intraday_strategies]
             narrow = Chain.of(intraday, some, plan.intraday_compared)

@@ -111,7 +111,10 @@ def _parts(parts: Mapping[str, Any]) -> Table:
     }
     whole = sum(named.values())
     rows = [(name, f"{spent:.1f}", f"{spent / whole:.0%}") for name, spent in named.items()]
-    title = f"Where a strategy's time goes, one thread; {parts['nodes']:.1f} unique nodes each"
+    title = (
+        f"Where a strategy's time goes, one thread, {parts['strategies']:,} strategies at once; "
+        f"{parts['nodes']:.1f} unique nodes each"
+    )
     return Table(title, ("part", ">µs", ">share"), rows)
 
 

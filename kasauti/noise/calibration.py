@@ -1,10 +1,12 @@
 """From worlds without an edge to the threshold of the joined statistic; no world is run here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kasauti.errors import DataError
 from kasauti.market.bars import Floats
@@ -19,21 +21,25 @@ from kasauti.validation.threshold import (
 
 FEWEST_WORLDS = 30
 RESAMPLES = 500
+
+Names = NDArray[np.str_]
+
 METHOD = (
     "The best candidate of every search is opened, whatever the gates before would have said of "
     "it: they can only lower the rate. Its neighbourhood's t beyond the index over the searched "
-    "bars and its own over the sealed ones are taken as independent and normal with the moments "
-    "measured; the threshold is where both together reach the rate. The interval is from "
-    "resampled worlds."
+    "bars and its own over the sealed ones are taken as independent and normal, with the means of "
+    "the market where the joined mean is highest and the deviations within markets; the threshold "
+    "is where both together reach the rate. The interval is from resampled worlds."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """The two t of the best candidates, each of shape (N,)."""
+    """The two t of the best candidates and the market that each world was made from, (N,)."""
 
     searched: Floats
     sealed: Floats
+    market: Names
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> "Statistics":
@@ -46,13 +52,15 @@ class Statistics:
         """
         if any(one.sharpe for one in outcomes):
             raise DataError("a threshold is calibrated on worlds without an edge only")
-        found = [one.found for one in outcomes if one.found is not None]
+        found = [(one.found, one.base) for one in outcomes if one.found is not None]
         if len(found) < FEWEST_WORLDS:
             raise DataError(
                 f"{len(found)} worlds with a candidate: a threshold needs {FEWEST_WORLDS}"
             )
         return cls(
-            np.array([one.t_searched for one in found]), np.array([one.t_sealed for one in found])
+            np.array([one.t_searched for one, _ in found]),
+            np.array([one.t_sealed for one, _ in found]),
+            np.array([market for _, market in found]),
         )
 
     @property
@@ -61,19 +69,32 @@ class Statistics:
         joined: Floats = SEARCHED_WEIGHT * self.searched + SEALED_WEIGHT * self.sealed
         return joined
 
+    @property
+    def worst(self) -> str:
+        """The market where luck reaches furthest: nobody trades the average one."""
+        names = np.unique(self.market)
+        return str(max(names, key=lambda name: self.joined[self.market == name].mean()))
+
     def tail(self) -> NullTail:
-        """Fit both by their moments."""
+        """Fit both by their moments: the worst market's means, the deviations within markets."""
+        there = self.market == self.worst
         return NullTail(
-            float(self.searched.mean()),
-            float(self.searched.std(ddof=1)),
-            float(self.sealed.mean()),
-            float(self.sealed.std(ddof=1)),
+            float(self.searched[there].mean()),
+            self._deviation(self.searched),
+            float(self.sealed[there].mean()),
+            self._deviation(self.sealed),
         )
+
+    def _deviation(self, values: Floats) -> float:
+        names, place = np.unique(self.market, return_inverse=True)
+        means = np.bincount(place, values) / np.bincount(place)
+        squares = float(((values - means[place]) ** 2).sum())
+        return math.sqrt(squares / (len(values) - len(names)))
 
     def resampled(self, rng: np.random.Generator) -> "Statistics":
         """Return as many worlds drawn with replacement."""
         places = rng.integers(len(self.searched), size=len(self.searched))
-        return Statistics(self.searched[places], self.sealed[places])
+        return Statistics(self.searched[places], self.sealed[places], self.market[places])
 
 
 def threshold_of(
@@ -115,6 +136,7 @@ def calibrate(
         years=YEARS,
         min_trades=settings_for(evaluations, 0).min_trades,
         seed=seed,
+        market=statistics.worst,
         markets=tuple(sorted({one.base for one in outcomes})),
         generators=tuple(sorted({one.generator for one in outcomes})),
         date=on.isoformat(),

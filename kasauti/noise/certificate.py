@@ -48,6 +48,7 @@ class Certificate:
     evaluations : int
         Of each search; larger searches are not certified.
     seconds : float
+        Of this run and of the worlds that earlier starts of it kept.
     """
 
     plain: tuple[Outcome, ...]

@@ -103,7 +103,7 @@ def noise(
     stopped and started again it goes on where it was.
     """
     from kasauti.noise.certificate import Certificate
-    from kasauti.noise.runs import find_lifts, plain_specs, planted_specs
+    from kasauti.noise.runs import find_lifts, plain_specs, planted_specs, seconds_before
     from kasauti.operations.progress import Progress
 
     if planted_worlds is not None and not planted:
@@ -116,6 +116,7 @@ def noise(
             with progress.stage(f"finding an edge of {sharpe:g}"):
                 lifts = find_lifts(run, each, seed, sharpe)
             specs += planted_specs(run, each, seed, CERTIFICATE, sharpe, lifts)
+        before = seconds_before(run, specs)
         every = _outcomes(run, specs, "worlds", progress)
     powers = [tuple(every[k : k + each]) for k in range(worlds, len(every), each)]
     certificate = Certificate(
@@ -123,7 +124,7 @@ def noise(
         tuple(zip(planted, powers, strict=True)),
         evaluations,
         seed,
-        time.monotonic() - began,
+        before + time.monotonic() - began,
     )
     found = certificate.to_json()
     _write(found, write)

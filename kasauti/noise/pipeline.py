@@ -28,9 +28,10 @@ from kasauti.market.markets import get_market
 from kasauti.noise.planted import Plant, net_sharpe, plant_world, strategy
 from kasauti.noise.worlds import Base, Generator, make_world
 from kasauti.validation.choice import candidates
-from kasauti.validation.gates.statistics import HOPED_SEALED_T, joined_t, threshold_after
+from kasauti.validation.gates.statistics import HOPED_SEALED_T, threshold_after
 from kasauti.validation.plateau import excess_t, index_returns, plateau_t
 from kasauti.validation.seal import Admitted, Vault
+from kasauti.validation.threshold import joined_t
 from kasauti.validation.verdict import Verdict, judge
 
 YEARS = 15

@@ -128,6 +128,13 @@ def find_lifts(
     return {kind: found[place] for place, kind in enumerate(kinds)}
 
 
+def seconds_before(run: Run, specs: Sequence[Spec]) -> float:
+    """Return what the worlds took that an earlier start of this run kept, side by side as here."""
+    kept = _kept(run.file)
+    some = [kept[name] for name in map(_name, specs) if name in kept]
+    return sum(sum(one.seconds.values()) for one in some) / run.workers
+
+
 def outcomes(
     run: Run, specs: Sequence[Spec], done: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:

@@ -161,15 +161,19 @@ class Exam:
                     strict=True,
                 ):
                     held[row, first:stop] = quantity
-        marks = self.case.backtester.panel.mark
+        marks = self._marks
         equity = self.passes.equity
         value = np.where(held > 0.0, held * marks, 0.0)
         return np.divide(value, equity, out=np.zeros_like(value), where=equity > 0.0)
 
     @cached_property
+    def _marks(self) -> Floats:
+        return self.case.backtester.panel.mark[:, : self.bars.shape[1]]
+
+    @cached_property
     def holding(self) -> Floats:
         """Returns of buying every symbol on its first close and keeping it, (T,)."""
-        marks = self.case.backtester.panel.mark
+        marks = self._marks
         known = marks[np.isfinite(marks[:, 0])]
         if not len(known):
             return np.zeros(self.bars.shape[1])
@@ -190,7 +194,7 @@ class Exam:
                 f"its return on {self.bars.times[at]} is {returns[at]}, not a number: no figure "
                 "that rests on it would mean anything"
             )
-        marks = self.case.backtester.panel.mark
+        marks = self._marks
         if not (marks != marks[:, :1]).any():
             return "the prices never move: nothing can be learned from them"
         if not self.positions:

@@ -9,13 +9,10 @@ from kasauti.evolution.effective import SAME_BEHAVIOUR
 from kasauti.evolution.outcome import FrontMember
 from kasauti.genome import Genome, family
 from kasauti.market.bars import Floats
-from kasauti.validation.plateau import plateau_t
+from kasauti.validation.plateau import plateaus
 
 MOST_CANDIDATES = 3
 """What the noise certificate covers: more candidates a search would need their own error rate."""
-
-LOOKED_AT = 12
-"""Of the front, from its top, whose neighbourhood is traded."""
 
 
 def candidates(front: Sequence[FrontMember], backtester: Backtester) -> tuple[Genome, ...]:
@@ -28,7 +25,9 @@ def candidates(front: Sequence[FrontMember], backtester: Backtester) -> tuple[Ge
     backtester : Backtester
         Over the searched bars.
     """
-    found = best(front, lambda one: plateau_t(backtester, one), backtester.returns)
+    genomes = [member.genome for member in front]
+    merits = dict(zip(genomes, plateaus(backtester, genomes), strict=True))
+    found = best(front, merits.__getitem__, backtester.returns)
     return tuple(member.genome for member in found)
 
 
@@ -40,25 +39,22 @@ def best(
 ) -> tuple[FrontMember, ...]:
     """Return the best of a front, best first, no two of them relatives.
 
-    The front comes in the search's own order: first those whose lower quartile of symbols and
-    regimes is above zero, among them by Sharpe ratio. Of its top the one with the highest `merit`
-    is the best: the search has turned every Sharpe ratio there up, and not every one equally. Each
-    candidate is of another family, since the hold-out opens once for a family, and shares less
-    than half of its variance with every better one: a second opinion on the same trades would
-    waste an opening. What lost money is no candidate.
+    The one with the highest `merit` is the best: the search has turned every Sharpe ratio on the
+    front up, and not every one equally. Each candidate is of another family, since the hold-out
+    opens once for a family, and shares less than half of its variance with every better one: a
+    second opinion on the same trades would waste an opening. What lost money is no candidate.
 
     Parameters
     ----------
     front : sequence of FrontMember
     merit : callable
-        How good a genome is, such as `plateau_t`; equals stay in the front's order.
+        How good a genome is, as `kasauti.validation.plateau.plateau_t` says; equals stay in the
+        front's order.
     returns : callable
         Returns a bar of a genome on the searched bars, such as `Backtester.returns`.
     most : int
     """
-    earned = [
-        one for one in front if min(one.fitness["total_return"], one.fitness["sharpe"]) > 0.0
-    ][:LOOKED_AT]
+    earned = [one for one in front if min(one.fitness["total_return"], one.fitness["sharpe"]) > 0.0]
     chosen: list[FrontMember] = []
     families: set[str] = set()
     series: list[Floats] = []

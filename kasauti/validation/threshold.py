@@ -10,24 +10,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-
 from kasauti.errors import DataError
-from kasauti.validation.statistics.special import normal_below
+from kasauti.validation.statistics.sample import normal_quantile
 
 ARTEFACT = "threshold.json"
 SEARCHED_WEIGHT, SEALED_WEIGHT = 0.9, 0.436
 """Of the two t: about the roots of .8 and .2, their shares of the bars."""
 
-LEAST_SEALED = 0.0
-"""Of the sealed t by itself. A strategy that loses on the unseen bars is not approved however good
-its search was: shares that were picked because they survived search too well, worlds do not."""
-
 RATE = 0.001
-"""Of false approvals, for the first opening of a data set. The design allows .0025; but the
-published certificate must show none in 300 worlds, and at .0025 every second one would show one."""
-
-_STEP, _REACH = 0.02, 9.0  # deviations of the searched t that the integral covers
+"""Of false approvals, for the first opening of a data set, in the market where luck reaches
+furthest. The design allows .0025; but the published certificate must show none in 300 worlds."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +41,20 @@ class NullTail:
     sealed_mean: float
     sealed_deviation: float
 
-    def exceeds(self, threshold: float) -> float:
-        """Return the chance that the joined t reaches `threshold` and the sealed one its least."""
-        standard = np.arange(-_REACH, _REACH, _STEP)
-        density = np.exp(-(standard**2) / 2.0) / math.sqrt(2.0 * math.pi)
-        searched = self.searched_mean + self.searched_deviation * standard
-        needed = np.maximum((threshold - SEARCHED_WEIGHT * searched) / SEALED_WEIGHT, LEAST_SEALED)
-        above = normal_below((self.sealed_mean - needed) / self.sealed_deviation)
-        return float(density @ above * _STEP)
-
     def threshold(self, rate: float) -> float:
-        """Return the threshold that is reached with the chance `rate`, by bisection."""
-        if not 0.0 < rate < self.exceeds(-100.0):
+        """Return what the joined t reaches with the chance `rate`."""
+        if not 0.0 < rate < 1.0:
             raise DataError(f"a false-approval rate of {rate}: give a small one above 0")
-        low, high = -100.0, 100.0
-        while high - low > 1e-6:
-            middle = (low + high) / 2.0
-            low, high = (middle, high) if self.exceeds(middle) > rate else (low, middle)
-        return high
+        mean = joined_t(self.searched_mean, self.sealed_mean)
+        deviation = math.hypot(
+            SEARCHED_WEIGHT * self.searched_deviation, SEALED_WEIGHT * self.sealed_deviation
+        )
+        return mean + normal_quantile(1.0 - rate) * deviation
+
+
+def joined_t(searched: float, sealed: float) -> float:
+    """Return the one value that decides about luck, of searched and sealed bars together."""
+    return SEARCHED_WEIGHT * searched + SEALED_WEIGHT * sealed
 
 
 @dataclass(frozen=True)
@@ -89,6 +77,8 @@ class Threshold:
     evaluations, years, min_trades : int
         Of each search; void for larger ones.
     seed : int
+    market : str
+        Where luck reaches furthest: the tail is that market's.
     markets, generators : tuple of str
     date, code : str
         When and with which version of the code it was made.
@@ -105,6 +95,7 @@ class Threshold:
     years: int
     min_trades: int
     seed: int
+    market: str
     markets: tuple[str, ...]
     generators: tuple[str, ...]
     date: str
@@ -131,7 +122,7 @@ class Threshold:
     def to_json(self) -> dict[str, Any]:
         """Return the artefact's content."""
         weights = {"searched": SEARCHED_WEIGHT, "sealed": SEALED_WEIGHT}
-        return {"weights": weights, "least_sealed": LEAST_SEALED, **asdict(self)}
+        return {"weights": weights, **asdict(self)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Threshold":
@@ -142,8 +133,8 @@ class Threshold:
         DataError
             It was made for other weights, or something is missing.
         """
-        made_for = (content.get("weights"), content.get("least_sealed"))
-        if made_for != ({"searched": SEARCHED_WEIGHT, "sealed": SEALED_WEIGHT}, LEAST_SEALED):
+        made_for = content.get("weights")
+        if made_for != {"searched": SEARCHED_WEIGHT, "sealed": SEALED_WEIGHT}:
             raise DataError(
                 f"{ARTEFACT} was made for {made_for}, not for the statistic in use: run "
                 "`kasauti calibrate` again"
@@ -164,7 +155,7 @@ class Threshold:
 
 _PLAIN = (
     *("threshold", "rate", "skewness", "worlds", "evaluations", "years", "min_trades", "seed"),
-    *("date", "code", "method"),
+    *("date", "code", "method", "market"),
 )
 
 

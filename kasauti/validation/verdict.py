@@ -20,6 +20,7 @@ from kasauti.validation.gates.model import Case, Gate, plain
 from kasauti.validation.plateau import excess_t, index_returns
 from kasauti.validation.seal import Admitted, Opening, Seal, Vault, join
 from kasauti.validation.stages import STAGES
+from kasauti.validation.threshold import joined_t
 from kasauti.validation.tiers import capital_tier, still_untested, told_by_profile
 
 FEWEST_BARS = 1_000
@@ -305,8 +306,9 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
     backtester = Backtester(bars, account=own.account, market=own.market)
     start = stress.position_on(bars, seal.counts_from)
     returns = backtester.returns(case.genome, start)
+    earned = float((1.0 + returns).prod() - 1.0)
     t = excess_t(returns, index_returns(bars)[start:])
-    joined = statistics.joined_t(case.plateau_t, t)
+    joined = joined_t(case.plateau_t, t)
     threshold = statistics.threshold_after(case.openings, case.trials)
     losses, _ = stress.replay(
         bars,
@@ -320,21 +322,20 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "until": seal.last.isoformat(),
         "t_sealed": t,
         "t_searched": case.plateau_t,
-        "t_sealed_needed": statistics.SEALED_T,
         "t_joined": joined,
         "threshold": threshold,
-        "sealed_return": float((1.0 + returns).prod() - 1.0),
+        "sealed_return": earned,
         "losses": [asdict(loss) for loss in losses],
         "differing": _differing(bars, losses),
     }
     reason = (
-        f"opened: beyond the index t is {t:.2f} over the sealed bars, {statistics.SEALED_T:g} is "
-        f"needed; joined it is {joined:.2f}, {threshold:.2f} is needed"
+        f"opened: it made {earned:.1%} over the sealed bars, where it may not lose; its t beyond "
+        f"the index is {t:.2f} there, {joined:.2f} joined, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    confirmed = statistics.holds_unseen(case.plateau_t, t, case.openings, case.trials)
+    confirmed = statistics.holds_unseen(case.plateau_t, t, earned, case.openings, case.trials)
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 

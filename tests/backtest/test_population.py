@@ -195,6 +195,23 @@ def test_a_population_beyond_all_rows_is_split_to_the_same_figures() -> None:
     assert_identical([tight.scores(many)], [roomy.scores(many)])
 
 
+@pytest.mark.parametrize("memory", [None, TIGHT], ids=["roomy", "tight"])
+def test_returns_of_all_are_those_of_each(memory: int | None) -> None:
+    tester = new_backtester("damaged stocks")
+    if memory is not None:
+        tester.signals = Signals(tester.bars, memory)
+    many = list(population(1500 if memory else 40))
+    found = tester.returns_of_all(many)
+    assert found.shape == (len(many), tester.bars.shape[1])
+    for row, genome in zip(found[:40], many, strict=False):
+        assert row.tobytes() == tester.returns(genome).tobytes()
+    assert (np.ptp(found, axis=1) > 0.0).mean() > 0.3
+
+
+def test_returns_of_nobody_are_none() -> None:
+    assert new_backtester("damaged stocks").returns_of_all([]).shape == (0, 618)
+
+
 @pytest.mark.parametrize("workers", [2, 16])
 def test_workers_that_want_more_rows_than_there_are_wait_for_each_other(workers: int) -> None:
     tight = new_backtester("damaged stocks")

@@ -39,6 +39,7 @@ def test_power_grows_with_the_edge() -> None:
     powers = {one["sharpe"]: one["power"] for one in published()["planted"]}
     assert list(powers) == [0.5, 1.0, 1.5, 2.0]
     assert list(powers.values()) == sorted(powers.values())
+    assert powers[1.5] >= 0.80  # the budget
     assert powers[2.0] >= 0.95
 
 

@@ -267,6 +267,19 @@ def test_both_errors_of_alpha_equal_statsmodels() -> None:
     assert abs(found.t_newey_west) < abs(found.t)  # the noise hangs together
 
 
+def test_weighted_alpha_equals_statsmodels() -> None:
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(12)
+    weights = rng.uniform(0.1, 3.0, 900)
+    index = rng.normal(0.001, 0.01, 900)
+    returns = 0.0005 + 0.7 * index + rng.normal(0, 0.01, 900) / np.sqrt(weights)
+    found = st.alpha_over_index(returns, index, weights=weights)
+    model = sm.WLS(returns, sm.add_constant(index), weights=weights).fit()
+    assert (found.alpha, found.beta) == pytest.approx(tuple(model.params), rel=1e-10)
+    assert found.t == pytest.approx(model.tvalues[0], rel=1e-10)
+
+
 @given(seed=hs.integers(0, 1000), held=hs.floats(-2, 2))
 @LAW
 def test_holding_more_of_the_index_moves_beta_only(seed: int, held: float) -> None:

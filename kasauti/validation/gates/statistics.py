@@ -14,25 +14,15 @@ from kasauti.market.bars import Floats
 from kasauti.validation import statistics
 from kasauti.validation.gates.model import Case, Gate
 from kasauti.validation.plateau import index_returns
-from kasauti.validation.threshold import (
-    LEAST_SEALED,
-    SEALED_WEIGHT,
-    SEARCHED_WEIGHT,
-    recorded,
-)
+from kasauti.validation.threshold import joined_t, recorded
 
 __all__ = [
-    "SEALED_T",
-    "SEALED_WEIGHT",
-    "SEARCHED_WEIGHT",
     "examine",
     "holds_unseen",
-    "joined_t",
     "peers_of",
     "threshold_after",
 ]
 
-SEALED_T = LEAST_SEALED
 HOPED_SEALED_T = 3.0  # the best hold-out that may be counted on before it is opened
 ALPHA_T = 1.645
 DEFLATED = 0.95
@@ -45,14 +35,21 @@ def threshold_after(openings: int, trials: int = 0) -> float:
     return recorded().after(openings, trials)
 
 
-def joined_t(searched: float, sealed: float) -> float:
-    """Return the one statistic that decides."""
-    return SEARCHED_WEIGHT * searched + SEALED_WEIGHT * sealed
+def holds_unseen(
+    searched: float, sealed: float, earned: float, openings: int, trials: int = 0
+) -> bool:
+    """Whether the sealed bars confirm: joined with the searched ones, and not at a loss.
 
-
-def holds_unseen(searched: float, sealed: float, openings: int, trials: int = 0) -> bool:
-    """Whether the sealed bars confirm: joined with the searched ones, and not against them."""
-    return joined_t(searched, sealed) >= threshold_after(openings, trials) and sealed > SEALED_T
+    Parameters
+    ----------
+    searched, sealed : float
+        The two t.
+    earned : float
+        Net return over the sealed bars.
+    openings, trials : int
+        As for `threshold_after`.
+    """
+    return joined_t(searched, sealed) >= threshold_after(openings, trials) and earned > 0.0
 
 
 def peers_of(

@@ -29,11 +29,24 @@ class Alpha:
     lags: int = 0
 
 
-def alpha_over_index(returns: Returns, index: Returns, *, lags: int | None = None) -> Alpha:
+def alpha_over_index(
+    returns: Returns,
+    index: Returns,
+    *,
+    weights: Returns | None = None,
+    lags: int | None = None,
+) -> Alpha:
     """Regress returns on the index's returns, both over cash at a rate of 0.
 
-    Both t are 0 where the index explains everything. `lags` are 4 (T / 100)^(2/9) unless given
-    (Newey and West 1994).
+    Both t are 0 where the index explains everything.
+
+    Parameters
+    ----------
+    returns, index : ndarray of shape (T,)
+    weights : ndarray of shape (T,), optional
+        What each squared error counts, over 0; all the same unless given (weighted least squares).
+    lags : int, optional
+        4 (T / 100)^(2/9) unless given (Newey and West 1994).
 
     Raises
     ------
@@ -45,20 +58,23 @@ def alpha_over_index(returns: Returns, index: Returns, *, lags: int | None = Non
     if len(mine) != len(market):
         raise DataError(f"{len(mine)} returns against {len(market)} of the index: align them")
     periods = len(mine)
-    centred = market - market.mean()
-    squares = float(centred @ centred)
+    counts = np.full(periods, 1.0 / periods) if weights is None else weights / np.sum(weights)
+    mean = float(counts @ market)
+    centred = counts * (market - mean)
+    squares = float(centred @ (market - mean))
     beta = float(centred @ mine) / squares
-    alpha = float(mine.mean()) - beta * float(market.mean())
+    alpha = float(counts @ mine) - beta * mean
     residuals = mine - alpha - beta * market
-    # The intercept is this weighted sum of the returns, so these weights make its errors too.
-    weights = 1.0 / periods - float(market.mean()) * centred / squares
-    variance = float(residuals @ residuals) / (periods - 2) * float(weights @ weights)
+    # The intercept is this weighted sum of the returns, so these parts make its errors too.
+    parts = counts - mean * centred / squares
+    noise = float(counts @ residuals**2) / (periods - 2)
+    variance = noise * float(parts @ (parts / counts))
     lags = int(4 * (periods / 100) ** (2 / 9)) if lags is None else lags
-    robust = _newey_west(weights * residuals, lags)
+    robust = _newey_west(parts * residuals, lags)
     # A residual at the rounding error of the returns is no noise to measure an intercept against.
-    noise = math.sqrt(variance) > 1e-12 * (float(np.abs(mine).max()) + 1e-300)
-    if not noise or not robust > 0:
-        return Alpha(alpha, beta, alpha / math.sqrt(variance) if noise else 0.0, 0.0, lags)
+    noisy = math.sqrt(variance) > 1e-12 * (float(np.abs(mine).max()) + 1e-300)
+    if not noisy or not robust > 0:
+        return Alpha(alpha, beta, alpha / math.sqrt(variance) if noisy else 0.0, 0.0, lags)
     return Alpha(alpha, beta, alpha / math.sqrt(variance), alpha / math.sqrt(robust), lags)
 
 

@@ -7,15 +7,10 @@ import numpy as np
 
 from kasauti.market.bars import Floats
 from kasauti.validation.statistics.blas import one_thread
-
-DECAY = 0.94
-"""EWMA's weight of the past, RiskMetrics 1996 and SEBI's filtered historical simulation."""
+from kasauti.validation.statistics.ewma import CALMEST, DECAY, ewma_deviation
 
 FEWEST = 500
 """Fewer returns give no GARCH estimate worth its name: two years."""
-
-CALMEST = 0.1
-"""Of the whole history's deviation: without trades it falls to nothing, and shocks over it soar."""
 
 PERCENT = 100.0  # arch's optimiser wants returns in percent
 
@@ -115,13 +110,6 @@ def fit_volatility(returns: Floats, *, asymmetric: bool = True) -> Volatility:
 
 
 def _smoothed(returns: Floats, reason: str) -> Volatility:
-    mean = float(np.mean(returns))
-    shocks = returns - mean
-    variance = np.empty(len(returns))
-    before = float(np.mean(shocks**2))
-    for session, shock in enumerate(shocks):
-        variance[session] = before
-        before = (1.0 - DECAY) * shock * shock + DECAY * before
-    deviation = np.maximum(np.sqrt(variance), CALMEST * np.std(returns))
     note = f"{reason}: EWMA with a decay of {DECAY} instead"
+    mean, deviation = float(np.mean(returns)), ewma_deviation(returns)
     return Volatility(mean, 0.0, 1.0 - DECAY, 0.0, DECAY, deviation, note=note)
