@@ -329,13 +329,13 @@ def _open_and_test(case: Case, bars: Bars, seal: Seal) -> Gate:
         "differing": _differing(bars, losses),
     }
     reason = (
-        f"opened: it made {earned:.1%} over the sealed bars, where it may not lose; its t beyond "
-        f"the index is {t:.2f} there, {joined:.2f} joined, {threshold:.2f} is needed"
+        f"opened: it made {earned:.1%} over the sealed bars; beyond the index t is {t:.2f} there "
+        f"(denied at {statistics.DENIED_T}), joined it is {joined:.2f}, {threshold:.2f} is needed"
     )
     if fatal:
         told = "; ".join(stress.describe(loss, case.genome.side) for loss in fatal)
         reason += f"; it loses more than 20 % in {told}"
-    confirmed = statistics.holds_unseen(case.plateau_t, t, earned, case.openings, case.trials)
+    confirmed = statistics.holds_unseen(case.plateau_t, t, case.openings, case.trials)
     return Gate("sealed", confirmed and not fatal, reason, plain(figures))
 
 

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 HOPED_SEALED_T = 3.0  # the best hold-out that may be counted on before it is opened
+DENIED_T = -1.645  # the sealed bars alone say at 5 % that it loses: no search outweighs that
 ALPHA_T = 1.645
 DEFLATED = 0.95
 PEERS = 64
@@ -35,21 +36,9 @@ def threshold_after(openings: int, trials: int = 0) -> float:
     return recorded().after(openings, trials)
 
 
-def holds_unseen(
-    searched: float, sealed: float, earned: float, openings: int, trials: int = 0
-) -> bool:
-    """Whether the sealed bars confirm: joined with the searched ones, and not at a loss.
-
-    Parameters
-    ----------
-    searched, sealed : float
-        The two t.
-    earned : float
-        Net return over the sealed bars.
-    openings, trials : int
-        As for `threshold_after`.
-    """
-    return joined_t(searched, sealed) >= threshold_after(openings, trials) and earned > 0.0
+def holds_unseen(searched: float, sealed: float, openings: int, trials: int = 0) -> bool:
+    """Whether the sealed bars confirm: joined with the searched ones, and not against them."""
+    return joined_t(searched, sealed) >= threshold_after(openings, trials) and sealed > DENIED_T
 
 
 def peers_of(
