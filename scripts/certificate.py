@@ -1,6 +1,6 @@
 """Writes the published noise certificate into the README.
 
-kasauti noise --seed 5 --worlds 300 --planted 0.5,1,1.5,2 --planted-worlds 80 \
+kasauti noise --seed 6 --worlds 300 --planted 0.5,1,1.5,2 --planted-worlds 80 \
     --write kasauti/noise/data/certificate.json && python scripts/certificate.py
 """
 

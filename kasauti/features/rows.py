@@ -22,7 +22,8 @@ class Rows:
         self._owner = np.zeros(stop, dtype=np.int64)
         self._last_used = np.zeros(stop, dtype=np.int64)
         self._users = np.zeros(stop, dtype=np.int32)
-        self._free: list[int] = []
+        self._free = np.empty(stop, dtype=np.int64)  # a stack
+        self._waiting = 0  # its height
         self._fresh = first  # from here on no row was taken yet
 
     @property
@@ -53,14 +54,14 @@ class Rows:
         ndarray of int64
             Fewer than `count` rows if all others are in use.
         """
-        fresh = min(max(0, count - len(self._free)), self.capacity - self._fresh)
-        self._free.extend(range(self._fresh, self._fresh + fresh))
+        fresh = min(max(0, count - self._waiting), self.capacity - self._fresh)
+        self.release(np.arange(self._fresh, self._fresh + fresh))
         self._fresh += fresh
-        if count > len(self._free):
-            self._forget(count - len(self._free), row_of)
-        taken = np.array(self._free[len(self._free) - count :] if count else [], dtype=np.int64)
-        del self._free[len(self._free) - len(taken) :]
-        return taken
+        if count > self._waiting:
+            self._forget(count - self._waiting, row_of)
+        taken = min(count, self._waiting)
+        self._waiting -= taken
+        return self._free[self._waiting : self._waiting + taken].copy()
 
     def give(self, rows: Places, nodes: Places, now: int) -> None:
         """Make `nodes` the owners of `rows`, last used by the call number `now`."""
@@ -69,7 +70,8 @@ class Rows:
 
     def release(self, rows: Places) -> None:
         """Take back rows that nobody owns."""
-        self._free.extend(rows.tolist())
+        self._free[self._waiting : self._waiting + len(rows)] = rows
+        self._waiting += len(rows)
 
     def _forget(self, count: int, row_of: Codes) -> None:
         idle = np.flatnonzero((self._owner != FREE) & (self._users == 0))
@@ -79,4 +81,4 @@ class Rows:
             idle = idle[np.argpartition(self._last_used[idle], count - 1)[:count]]
         row_of[self._owner[idle] - 1] = -1
         self._owner[idle] = FREE
-        self._free.extend(idle.tolist())
+        self.release(idle)

@@ -240,13 +240,12 @@ class Signals:
             self._value_rows.release(claim.value_rows)
             return
         new = self._row_of[plan.nodes] < 0
-        for rows, chosen, taken in (
-            (self._packed_rows, plan.in_packed, claim.packed_rows),
-            (self._value_rows, ~plan.in_packed, claim.value_rows),
+        for rows, chosen in (
+            (self._packed_rows, plan.in_packed),
+            (self._value_rows, ~plan.in_packed),
         ):
-            kept = plan.rows[new & chosen]
-            rows.give(kept, plan.nodes[new & chosen], claim.number)
-            rows.release(np.setdiff1d(taken, kept, assume_unique=True))
+            rows.give(plan.rows[new & chosen], plan.nodes[new & chosen], claim.number)
+            rows.release(plan.rows[~new & chosen])
         self._row_of[plan.nodes[new]] = plan.rows[new]
 
     def _learn(self) -> None:

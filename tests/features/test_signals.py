@@ -18,6 +18,8 @@ from kasauti.features import signals as engine
 from kasauti.features.bits import unpack
 from kasauti.features.blocks import run_schedule
 from kasauti.features.evaluate import Features
+from kasauti.features.patterns import PATTERNS
+from kasauti.features.rows import Rows
 from kasauti.features.schedule import LOAD
 from kasauti.features.signals import RowsInUse, Signals
 from kasauti.genome import Genome, genome_from_genes, parse_expression
@@ -375,6 +377,17 @@ def test_threads_share_one_memory_and_get_what_one_gets_alone(budget: int) -> No
             found = list(executor.map(lambda population: unpacked(shared, population), many))
             for got, right in zip(found, wanted, strict=True):
                 np.testing.assert_array_equal(got, right)
+    assert_every_row_is_owned_or_free(shared)
+
+
+def assert_every_row_is_owned_or_free(signals: Signals) -> None:
+    """No row was lost or given twice, also where two calls evaluated the same node."""
+    fixed = {"_value_rows": len(FIELDS) + len(signals.bars.series), "_packed_rows": len(PATTERNS)}
+    for name, first in fixed.items():
+        rows: Rows = getattr(signals, name)
+        owned = np.flatnonzero(rows._owner)
+        free = rows._free[: rows._waiting]
+        assert sorted([*owned, *free]) == list(range(first, rows._fresh))
 
 
 def test_a_graph_that_grew_too_large_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
