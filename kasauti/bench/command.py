@@ -41,7 +41,7 @@ def bench(
 
     The same strategies with the same trades go through Kasauti's engine and through DEAP, numpy and
     vectorbt with both of its engines, on real daily bars and on a synthetic intraday series, and
-    every trade is compared. Takes about ten minutes; let nothing else run meanwhile.
+    every trade is compared. Takes about five minutes; let nothing else run meanwhile.
     """
     if plot is not None and render is None:
         raise click.UsageError("--plot draws a result: name it with --render")
