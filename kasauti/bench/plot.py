@@ -26,7 +26,8 @@ def save_growth(report: Mapping[str, Any], file: Path) -> None:
             axes.plot(sizes, straight, color=COLOURS["grey"], lw=1.2, ls=(0, (4, 3)))
             axes.plot(sizes, seconds, color=COLOURS["blue"], lw=2.0, marker="o", ms=5)
             axes.set(xscale="log", yscale="log", xlabel=over, ylabel="seconds")
-            axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            named = [size for size in sizes if size // 10 ** (len(str(size)) - 1) in (1, 5)]
+            axes.set_xticks(named, [f"{size:,}" for size in named])
             axes.yaxis.set_major_locator(LogLocator(10.0, numticks=6))
             axes.yaxis.set_major_formatter(lambda second, _: f"{second:g}")
             axes.xaxis.set_minor_locator(NullLocator())
