@@ -179,3 +179,21 @@ highest: Callable[[Four], float] = _of_one(
     types.float64, _FOUR, _joined(lambda builder, a, b: _picked(builder, ">", a, b))
 )
 """Return the greatest value, none of them NaN."""
+
+
+def _fetch(_: object, array: types.Array, _index: object) -> tuple[object, Emit]:
+    def generate(context: Any, builder: Any, sig: Any, given: Any) -> Any:
+        source = arrayobj.make_array(sig.args[0])(context, builder, given[0])
+        octets = ir.IntType(8).as_pointer()
+        place = builder.bitcast(builder.gep(source.data, [given[1]]), octets)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [octets, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [octets], kind)
+        builder.call(fetch, [place, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+fetch = intrinsic(_fetch)
+"""``fetch(array, index)``: have that element's line in the first cache soon, to be written."""

@@ -6,6 +6,7 @@ import pytest
 from kasauti.compiled import njit
 from kasauti.market.bars import Floats
 from kasauti.simd import (
+    fetch,
     first_lanes,
     highest,
     larger,
@@ -77,3 +78,15 @@ def test_lanes_are_chosen_by_number(number: int) -> None:
     _chosen(numbers, number, number, out)
     assert out[0] == numbers[: max(0, number)].sum() + 100.0 * (4 - min(4, max(0, number)))
     assert out[1] == (10.0 if number not in range(4) else 1010.0 - numbers[number])
+
+
+@njit
+def _fetch_all(words: Floats) -> None:
+    for at in range(len(words)):
+        fetch(words, at)
+
+
+def test_fetching_changes_nothing() -> None:
+    numbers = NUMBERS.copy()
+    _fetch_all(numbers)
+    np.testing.assert_array_equal(numbers, NUMBERS)

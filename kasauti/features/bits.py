@@ -4,6 +4,8 @@ A packed row makes a rule's conjunctions 64 times cheaper, and the next signal i
 zeros instead of looking at every bar.
 """
 
+import math
+
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
@@ -13,15 +15,25 @@ from kasauti.market.bars import Booleans
 
 Words = NDArray[np.uint64]
 WORD = 64
+LINE = 8
+"""Words of a line of the cache: rows that begin at one touch fewer."""
 
 
 def words_for(bars: int) -> int:
-    """Return the number of words that hold a bit for each bar."""
-    return -(-bars // WORD)
+    """Return the number of words that hold a bit for each bar, a multiple of a line's."""
+    return -(-bars // (LINE * WORD)) * LINE
+
+
+def aligned_words(*shape: int) -> Words:
+    """Return words of `shape`, unwritten, the first of them at the begin of a line."""
+    count = math.prod(shape)
+    words = np.empty(count + LINE, dtype=np.uint64)
+    first = -words.ctypes.data // words.itemsize % LINE
+    return words[first : first + count].reshape(shape)
 
 
 def pack(flags: Booleans) -> Words:
-    """Return the flags (..., T) as words (..., ceil(T / 64)); the bits beyond T are 0."""
+    """Return the flags (..., T) as words (..., `words_for` T); the bits beyond T are 0."""
     length = flags.shape[-1]
     padded = np.zeros((*flags.shape[:-1], words_for(length) * WORD), dtype=np.bool_)
     padded[..., :length] = flags

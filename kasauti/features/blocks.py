@@ -13,6 +13,7 @@ from kasauti.features.graph import (
     AND,
     COMPARISON,
     CROSSING,
+    JUNCTION,
     LESS,
     MINUS,
     NEGATION,
@@ -28,6 +29,7 @@ from kasauti.features.rolling import LANES, OBV, VWAP, advance, advance_lanes
 from kasauti.features.schedule import LEVEL, LOAD, NOWHERE, Instructions
 from kasauti.genome.codes import Places
 from kasauti.market.bars import Floats
+from kasauti.simd import fetch
 
 BLOCK_BARS = 1024
 """Bars of a block, a multiple of 64: 8 kB a row."""
@@ -51,7 +53,6 @@ def pool_size(slots: int) -> int:
 @njit
 def run_schedule(
     program: Instructions,
-    junctions: Instructions,
     fixed: int,
     rows: Floats,
     symbol: int,
@@ -64,7 +65,7 @@ def run_schedule(
 
     Parameters
     ----------
-    program, junctions : ndarray, dtype `INSTRUCTION`
+    program : ndarray, dtype `INSTRUCTION`
     fixed : int
         Series of the bars; they are the first rows and the first slots.
     rows : ndarray of shape (rows, S, T), float64
@@ -93,6 +94,8 @@ def run_schedule(
             kind = program[i]["kind"]
             if kind == COMPARISON:
                 i = _compare(program, i, pool, packed, symbol, first, width)
+            elif kind == JUNCTION:
+                i = _join(program, i, packed, symbol, first, width, state)
             elif kind == ROLLING:
                 i = _roll(
                     program,
@@ -113,10 +116,6 @@ def run_schedule(
                 i = _load(program, i, pool, defined, rows, symbol, first, width)
             else:
                 i = _operate(program, i, pool, defined, width, scratch)
-    for i in range(len(junctions)):
-        one = junctions[i]
-        a, b = packed[one["a"], symbol], packed[one["b"], symbol]
-        _join(one["code"], a, b, packed[one["out"], symbol])
 
 
 @njit
@@ -161,6 +160,7 @@ def _compare(
     while i < len(program) and program[i]["kind"] == COMPARISON:
         one = program[i]
         words = packed[one["out"], symbol, first // 64 : first // 64 + count]
+        _fetch_next(program, i, packed, symbol, first // 64)
         a, b, strictly = one["a"] * STRIDE, one["b"] * STRIDE, one["code"] == LESS
         if one["b"] == LEVEL:
             for k in range(count):
@@ -174,6 +174,15 @@ def _compare(
         words[count - 1] &= mask
         i += 1
     return i
+
+
+@inlined
+def _fetch_next(program: Instructions, i: int, packed: Words, symbol: int, word: int) -> None:
+    """Bring the two lines that the instruction after `i` writes, if it is a truth."""
+    if i + 1 < len(program) and program[i + 1]["kind"] in (COMPARISON, JUNCTION):
+        row = packed[program[i + 1]["out"], symbol]
+        fetch(row, word)
+        fetch(row, min(word + 8, len(row) - 1))
 
 
 @inlined
@@ -429,19 +438,42 @@ def _warm_up(x: Floats, n: float, seen: Floats, out: Floats) -> None:
 
 
 @njit
-def _join(code: int, a: Words, b: Words, out: Words) -> None:
-    if code == AND:
-        for word in range(len(out)):
-            out[word] = a[word] & b[word]
-    elif code == OR:
-        for word in range(len(out)):
-            out[word] = a[word] | b[word]
-    elif code == NOT:
-        for word in range(len(out)):
-            out[word] = ~a[word]
-    elif code == CROSSING:  # a now, b on the bar before
-        carried = np.uint64(0)
-        for word in range(len(out)):
-            before = b[word]
-            out[word] = a[word] & ((before << np.uint64(1)) | carried)
-            carried = before >> np.uint64(63)
+def _join(
+    program: Instructions,
+    i: int,
+    packed: Words,
+    symbol: int,
+    first: int,
+    width: int,
+    state: Floats,
+) -> int:
+    """Join packed truths; return where other instructions begin.
+
+    Of a negation the bits behind the last bar are true; nobody may look at them.
+    """
+    program, packed, state = borrowed(program), borrowed(packed), borrowed(state)
+    begin, end = first // 64, (first + width + 63) // 64
+    while i < len(program) and program[i]["kind"] == JUNCTION:
+        one = program[i]
+        code = one["code"]
+        a, b = packed[one["a"], symbol, begin:end], packed[one["b"], symbol, begin:end]
+        out = packed[one["out"], symbol, begin:end]
+        _fetch_next(program, i, packed, symbol, begin)
+        if code == AND:
+            for word in range(len(out)):
+                out[word] = a[word] & b[word]
+        elif code == OR:
+            for word in range(len(out)):
+                out[word] = a[word] | b[word]
+        elif code == NOT:
+            for word in range(len(out)):
+                out[word] = ~a[word]
+        elif code == CROSSING:  # a now, b on the bar before
+            carried = np.uint64(state[one["state"]])
+            for word in range(len(out)):
+                before = b[word]
+                out[word] = a[word] & ((before << np.uint64(1)) | carried)
+                carried = before >> np.uint64(63)
+            state[one["state"]] = carried
+        i += 1
+    return i

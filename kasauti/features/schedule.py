@@ -1,7 +1,7 @@
 """What has to be evaluated of a graph, and where every row goes; no value is computed.
 
 A slot is free again as soon as its last reader is written, so that few rows of a block are alive at
-a time. The order is that of `kasauti.features.order`.
+a time; so is the row of a truth that nobody wants to keep. The order is that of `kasauti.features.order`.
 """
 
 import numpy as np
@@ -11,8 +11,10 @@ from kasauti.compiled import njit
 from kasauti.features.graph import (
     COMPARISON,
     CONSTANT,
+    CROSSING,
     JUNCTION,
     KIND,
+    NOT,
     POINTWISE,
     ROLLING,
     SERIES_KIND,
@@ -22,6 +24,7 @@ from kasauti.features.graph import (
 from kasauti.features.rolling import state_size
 from kasauti.genome.codes import ARITY, SYMBOLS, Codes, Places
 from kasauti.genome.language import FUNCTIONS
+from kasauti.market.bars import Booleans
 
 NOWHERE, LEVEL = -1, -2
 """In place of a slot: there is no such operand, or it is a constant."""
@@ -181,14 +184,15 @@ def emit(
     order: Places,
     lanes: Codes,
     row_of: Codes,
+    is_kept: Booleans,
     packed_rows: Places,
     value_rows: Places,
     fixed: int,
     program: Instructions,
-    junctions: Instructions,
     at: Places,
     kept: Places,
-) -> tuple[int, int]:
+    is_spare: Booleans,
+) -> tuple[int, int, int]:
     """Write the program for the collected nodes and give every one of them its place.
 
     Parameters
@@ -199,42 +203,55 @@ def emit(
         Row of each collected node that has only to be brought, else -1.
     order, lanes
         As `kasauti.features.order.arrange` left them.
+    is_kept : ndarray of shape (count,), bool
+        Truths whose rows are wanted afterwards; those of others are used again and again.
     packed_rows, value_rows : ndarray of int64
-        Free rows for packed nodes and for common values; the latter may be too few.
+        Free rows for truths and for common values; the latter may be too few.
     fixed : int
         Slots that hold the bars' own series, which are the first rows.
-    program, junctions : ndarray, dtype `INSTRUCTION`
-        Filled: what runs block by block, and what joins packed rows afterwards.
+    program : ndarray of shape (count,), dtype `INSTRUCTION`
+        Filled.
     at, kept : ndarray of shape (count,)
         Filled: slot, or row of a packed truth, and the row that keeps a node from this call on, -1
         if none does.
+    is_spare : ndarray, bool
+        True for each of `packed_rows`; false afterwards for those that keep a node.
 
     Returns
     -------
     tuple of int
-        Slots and numbers of state.
+        Slots, numbers of state, and packed rows that were needed; if those are more than there are,
+        nothing else is of use.
     """
     count = len(found)
     readers = np.zeros(count, dtype=np.int64)
     for node in range(count):
-        if KIND[nodes[found[node]]["code"]] != JUNCTION:
-            for side in range(2):
-                operand = reads[node, side]
-                if operand >= 0:
-                    readers[operand] += 1
-    free = np.empty(count, dtype=np.int64)
-    freed, slots, state, packed, values, joined = 0, fixed, 0, 0, 0, 0
+        for side in range(2):
+            operand = reads[node, side]
+            if operand >= 0:
+                readers[operand] += 1
+    free, spare = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    freed, spared, slots, state, packed, values = 0, 0, fixed, 0, 0, 0
     first = 0
-    while first < len(order):
+    while first < count:
         stop = first + lanes[first]
         for place in range(first, stop):
             i = order[place]
             node = found[i]
             code = nodes[node]["code"]
             kept[i] = -1
-            if KIND[code] == COMPARISON:
-                at[i] = kept[i] = packed_rows[packed]
-                packed += 1
+            if KIND[code] in (COMPARISON, JUNCTION):
+                if spared > 0 and not is_kept[i]:
+                    spared -= 1
+                    at[i] = spare[spared]
+                else:
+                    if packed == len(packed_rows):
+                        return slots, state, packed + 1
+                    at[i] = packed_rows[packed]
+                    is_spare[packed] = not is_kept[i]
+                    packed += 1
+                if is_kept[i]:
+                    kept[i] = at[i]
             else:
                 if rows[i] < 0 and is_common(nodes, node) and values < len(value_rows):
                     kept[i] = value_rows[values]
@@ -256,20 +273,14 @@ def emit(
                 if operand >= 0:
                     readers[operand] -= 1
                     if readers[operand] == 0:
-                        free[freed] = at[operand]
-                        freed += 1
+                        if KIND[nodes[found[operand]]["code"]] not in (COMPARISON, JUNCTION):
+                            free[freed] = at[operand]
+                            freed += 1
+                        elif not is_kept[operand]:
+                            spare[spared] = at[operand]
+                            spared += 1
         first = stop
-    for i in range(count):  # as collected: operands first
-        code = nodes[found[i]]["code"]
-        if KIND[code] == JUNCTION:
-            at[i] = kept[i] = packed_rows[packed]
-            packed += 1
-            one = junctions[joined]
-            joined += 1
-            _instruct(nodes, found[i], reads[i], -1, row_of, at, kept[i], at[i], state, one)
-            if one["b"] == NOWHERE:
-                one["b"] = one["a"]
-    return slots, state
+    return slots, state, packed
 
 
 @njit
@@ -298,6 +309,8 @@ def _instruct(
         _windows(nodes, node, one)
         p0, p1, p2 = one["p0"], one["p1"], one["p2"]
         state += 1 if code == WARM_UP else state_size(code, p0, p1, p2)
+    elif code == CROSSING:
+        state += 1
     one["state_end"] = state
     a, b = operands_of(nodes, node)
     if a >= 0:
@@ -308,6 +321,8 @@ def _instruct(
         one["b"] = _place_of(nodes, b, reads[1], row_of, at)
         if one["b"] == LEVEL:
             one["p1"] = nodes[b]["value"]
+    if code == NOT:
+        one["b"] = one["a"]
     return state
 
 

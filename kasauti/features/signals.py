@@ -12,7 +12,7 @@ from threading import Condition, Lock
 import numpy as np
 
 from kasauti.errors import DataError
-from kasauti.features.bits import Words, pack, words_for
+from kasauti.features.bits import Words, aligned_words, pack, words_for
 from kasauti.features.blocks import pool_size, run_schedule
 from kasauti.features.graph import (
     CANDLE,
@@ -34,6 +34,13 @@ from kasauti.market.bars import FIELDS, Bars, Booleans
 
 BUDGET = 256 * 2**20
 """Bytes of rows kept: three quarters packed truths, one quarter values."""
+
+SPARE = 4
+"""One in so many of a call's truths beside its rules gets a row: one in 7 to 9 is alive at a time,
+of random populations of 250 to 50,000."""
+
+FEW = 256
+"""Truths that get a row beside those: of few, more are alive at a time."""
 
 MOST_NODES = 2**21
 """Nodes after which the graph starts anew: 100 MB of bookkeeping."""
@@ -63,10 +70,11 @@ class _Claim:
     """What one call has to evaluate and the rows that are its own meanwhile; found in turn.
 
     `nodes` and `row_of` are the arrays of that moment: others' rows may come to stand in them, what
-    this call uses stays.
+    this call uses stays. `keeps_all` is whether every truth is kept, not only the rules'.
     """
 
     number: int
+    keeps_all: bool
     nodes: Nodes
     row_of: Codes
     found: Codes
@@ -86,12 +94,12 @@ class _Plan:
 
     roots: Places
     program: Instructions
-    junctions: Instructions
     slots: int
     state: int
     nodes: Places
     in_packed: Booleans
     rows: Places
+    spare: Places
 
 
 class Signals:
@@ -114,7 +122,7 @@ class Signals:
         self._values = np.empty((len(self._names) + values, symbols, length))
         for row, name in enumerate(self._names):
             self._values[row] = getattr(bars, name) if name in FIELDS else bars.series[name]
-        self._packed = np.empty((packed, symbols, words), dtype=np.uint64)
+        self._packed = aligned_words(packed, symbols, words)
         self._missing = [CODE_OF[name] for name in SERIES if name not in self._names]
         self._lock = Lock()
         self._left = Condition(self._lock)
@@ -156,7 +164,6 @@ class Signals:
             for symbol in range(self.bars.shape[0]):
                 run_schedule(
                     plan.program,
-                    plan.junctions,
                     len(self._names),
                     self._values,
                     symbol,
@@ -203,8 +210,11 @@ class Signals:
         used_values = self._row_of[used[~is_packed]].astype(np.int64)
         self._packed_rows.use(used_packed, now)
         self._value_rows.use(used_values, now)
-        packed_rows = self._packed_rows.take(packed, self._row_of)
-        if len(packed_rows) < packed:
+        keeps_all = 3 * packed <= self.capacity or len(population) == 1
+        rules = min(packed, len(roots))
+        wanted = packed if keeps_all else min(packed, rules + (packed - rules) // SPARE + FEW)
+        packed_rows = self._packed_rows.take(wanted, self._row_of)
+        if len(packed_rows) < wanted:
             self._packed_rows.release(packed_rows)
             self._packed_rows.leave(used_packed)
             self._value_rows.leave(used_values)
@@ -213,6 +223,7 @@ class Signals:
         self._active += 1
         return _Claim(
             now,
+            keeps_all,
             nodes,
             self._row_of,
             found,
@@ -246,6 +257,7 @@ class Signals:
         ):
             rows.give(plan.rows[new & chosen], plan.nodes[new & chosen], claim.number)
             rows.release(plan.rows[~new & chosen])
+        self._packed_rows.release(plan.spare)
         self._row_of[plan.nodes[new]] = plan.rows[new]
 
     def _learn(self) -> None:
@@ -280,41 +292,53 @@ class Signals:
 
 
 def _plan(claim: _Claim, fixed: int) -> _Plan:
-    """Write a call's program; `fixed` series stand in the first slots."""
+    """Write a call's program; `fixed` series stand in the first slots.
+
+    Raises
+    ------
+    RowsInUse
+        More truths have to be there at a time than the call has rows.
+    """
     codes, count = claim.nodes["code"][claim.found], len(claim.found)
     order, lanes = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
-    written = arrange(codes, claim.rows >= 0, claim.reads, order, lanes)
-    program = np.zeros(written, dtype=INSTRUCTION)
-    junctions = np.zeros(count - written, dtype=INSTRUCTION)
+    arrange(codes, claim.rows >= 0, claim.reads, order, lanes)
+    is_new = claim.roots >= 0
+    is_wanted = np.full(count, claim.keeps_all)
+    is_wanted[claim.roots[is_new]] = True
+    program = np.zeros(count, dtype=INSTRUCTION)
     at, kept = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    slots, state = emit(
+    is_spare = np.ones(len(claim.packed_rows), dtype=np.bool_)
+    slots, state, packed = emit(
         claim.nodes,
         claim.found,
         claim.reads,
         claim.rows,
-        order[:written],
-        lanes[:written],
+        order,
+        lanes,
         claim.row_of,
+        is_wanted,
         claim.packed_rows,
         claim.value_rows,
         fixed,
         program,
-        junctions,
         at,
         kept,
+        is_spare,
     )
+    if packed > len(claim.packed_rows):
+        raise RowsInUse
     is_kept = kept >= 0
-    roots, is_new = claim.rows_of_roots.copy(), claim.roots >= 0
+    roots = claim.rows_of_roots.copy()
     roots[is_new] = at[claim.roots[is_new]]
     return _Plan(
         roots,
         program,
-        junctions,
         slots,
         state,
         claim.found[is_kept].astype(np.int64),
         _is_packed(codes[is_kept]),
         kept[is_kept],
+        claim.packed_rows[is_spare],
     )
 
 

@@ -18,6 +18,7 @@ from kasauti.features import signals as engine
 from kasauti.features.bits import unpack
 from kasauti.features.blocks import run_schedule
 from kasauti.features.evaluate import Features
+from kasauti.features.graph import COMPARISON, JUNCTION, KIND, Graph
 from kasauti.features.patterns import PATTERNS
 from kasauti.features.rows import Rows
 from kasauti.features.schedule import LOAD
@@ -207,16 +208,15 @@ def test_a_difference_in_the_last_bit_of_float64_decides() -> None:
 
 
 class Counted:
-    """`run_schedule`, counting what it has to evaluate: nodes and junctions of one symbol."""
+    """`run_schedule`, counting the nodes that it has to evaluate for one symbol."""
 
     def __init__(self) -> None:
         self.instructions: list[int] = []
 
     def __call__(self, *arguments: Any) -> None:
-        program, junctions, _, _, symbol = arguments[:5]
+        program, _, _, symbol = arguments[:4]
         if symbol == 0:
-            evaluated = int(np.count_nonzero(program["kind"] != LOAD))
-            self.instructions.append(evaluated + len(junctions))
+            self.instructions.append(int(np.count_nonzero(program["kind"] != LOAD)))
         run_schedule(*arguments)
 
 
@@ -291,6 +291,17 @@ def test_a_tight_budget_forgets_and_a_usual_one_does_not(counted: Counted) -> No
             unpacked(signals, population)
         total[budget] = sum(counted.instructions)
     assert total[TIGHT] > 1.05 * total[engine.BUDGET]
+
+
+def test_more_truths_than_rows_are_no_hindrance_where_the_rules_fit() -> None:
+    bars = panel(2500)  # three blocks: what crosses or is used again must not mix them up
+    population, graph = random_genomes(9, 2_500), Graph()
+    graph.add(population)
+    codes = graph.nodes["code"][: graph.count]
+    truths = np.isin(KIND[codes[codes >= 0]], (COMPARISON, JUNCTION)).sum()
+    small, usual = Signals(bars, 2**23), Signals(bars)
+    assert 2 * len(population) < small.capacity < truths < usual.capacity
+    np.testing.assert_array_equal(unpacked(small, population), unpacked(usual, population))
 
 
 @pytest.mark.parametrize("budget", [2**22, 2**24])
