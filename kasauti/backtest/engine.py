@@ -39,8 +39,8 @@ from kasauti.regimes.model import REGIMES, OnlineLabels
 
 Window = tuple[int, int]
 ROWS_A_GENOME = 6
-"""Packed rows that a genome may need, two workers at a time: its two rules and a share of those that
-are alive meanwhile, 2.6 to 3.1 of random populations of 500 to 50,000."""
+"""Packed rows that a genome may need, two workers at a time: its two rules and a share of what is
+alive meanwhile, 2.6 to 3.1 of random populations of 500 to 50,000."""
 
 SMALLEST_PART = 32
 UNKNOWN_WORKERS = 16

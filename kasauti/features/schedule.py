@@ -1,7 +1,8 @@
 """What has to be evaluated of a graph, and where every row goes; no value is computed.
 
 A slot is free again as soon as its last reader is written, so that few rows of a block are alive at
-a time; so is the row of a truth that nobody wants to keep. The order is that of `kasauti.features.order`.
+a time; so is the row of a truth that nobody wants to keep. The order is that of
+`kasauti.features.order`.
 """
 
 import numpy as np
