@@ -4,8 +4,6 @@ A packed row makes a rule's conjunctions 64 times cheaper, and the next signal i
 zeros instead of looking at every bar.
 """
 
-import math
-
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
@@ -22,14 +20,6 @@ LINE = 8
 def words_for(bars: int) -> int:
     """Return the number of words that hold a bit for each bar, a multiple of a line's."""
     return -(-bars // (LINE * WORD)) * LINE
-
-
-def aligned_words(*shape: int) -> Words:
-    """Return words of `shape`, unwritten, the first of them at the begin of a line."""
-    count = math.prod(shape)
-    words = np.empty(count + LINE, dtype=np.uint64)
-    first = -words.ctypes.data // words.itemsize % LINE
-    return words[first : first + count].reshape(shape)
 
 
 def pack(flags: Booleans) -> Words:

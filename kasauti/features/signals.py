@@ -12,7 +12,8 @@ from threading import Condition, Lock
 import numpy as np
 
 from kasauti.errors import DataError
-from kasauti.features.bits import Words, aligned_words, pack, words_for
+from kasauti.features import memory
+from kasauti.features.bits import Words, pack, words_for
 from kasauti.features.blocks import pool_size, run_schedule
 from kasauti.features.graph import (
     CANDLE,
@@ -119,10 +120,10 @@ class Signals:
         words = words_for(length)
         values = max(1, budget // 4 // (symbols * length * 8))
         packed = max(2 * MAX_NODES, budget * 3 // 4 // (symbols * words * 8))
-        self._values = np.empty((len(self._names) + values, symbols, length))
+        self._values = memory.empty(len(self._names) + values, symbols, length)
         for row, name in enumerate(self._names):
             self._values[row] = getattr(bars, name) if name in FIELDS else bars.series[name]
-        self._packed = aligned_words(packed, symbols, words)
+        self._packed = memory.empty(packed, symbols, words).view(np.uint64)
         self._missing = [CODE_OF[name] for name in SERIES if name not in self._names]
         self._lock = Lock()
         self._left = Condition(self._lock)
@@ -159,8 +160,7 @@ class Signals:
         plan, done = None, False
         try:
             plan = _plan(claim, len(self._names))
-            # allocated by numpy: it asks for huge pages, which numba's own allocation does not
-            pool, state = np.empty(pool_size(plan.slots)), np.empty(plan.state)
+            pool, state = memory.empty(pool_size(plan.slots)), memory.empty(plan.state)
             for symbol in range(self.bars.shape[0]):
                 run_schedule(
                     plan.program,
