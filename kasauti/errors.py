@@ -44,5 +44,9 @@ class LeaseError(KasautiError):
     """Another desk holds the lease, or this one has lost it."""
 
 
+class BrokerError(KasautiError):
+    """The broker cannot be reached, or its answer cannot be read."""
+
+
 class UsageError(KasautiError):
     """A command or a setting that asks for something impossible."""

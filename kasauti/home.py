@@ -45,6 +45,29 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def ledger_url(self) -> str | None:
+        """URL of the PostgreSQL database that holds the paper ledger's events instead, if any.
+
+        From ``KASAUTI_LEDGER_URL``; it holds a password and is shown nowhere.
+        """
+        return os.environ.get("KASAUTI_LEDGER_URL") or None
+
+    @property
+    def limits(self) -> Path:
+        """The custom capital profile (TOML), where there is one."""
+        return self.root / "limits.toml"
+
+    @property
+    def heartbeat(self) -> Path:
+        """The desk's sign of life, written each second."""
+        return self.root / "desk.json"
+
+    @property
+    def feed(self) -> Path:
+        """Ticks for the paper broker: append-only files, one JSON object a line."""
+        return self.root / "feed"
+
+    @property
     def replay(self) -> Path:
         """Ledger and lease of the demo's replay clock; never counts as paper trading."""
         return self.root / "replay"

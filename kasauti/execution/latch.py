@@ -5,10 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kasauti.errors import UsageError
+from kasauti.execution import failpoints
 from kasauti.execution.events import LatchChanged
+from kasauti.execution.place import Place
+from kasauti.execution.text import storable
 
 if TYPE_CHECKING:
     from kasauti.execution.ledger import Ledger
+
+
+FLATTENED = ", open positions are closed"
 
 
 class Latch:
@@ -18,8 +24,9 @@ class Latch:
         self.path = path
 
     @classmethod
-    def beside(cls, ledger: Path) -> "Latch":
+    def beside(cls, ledger: Path | Place) -> "Latch":
         """Return the latch of the ledger at `ledger`."""
+        ledger = ledger.path if isinstance(ledger, Place) else ledger
         return cls(ledger.with_name(ledger.name + ".kill"))
 
     def is_set(self) -> bool:
@@ -33,13 +40,20 @@ class Latch:
             return True
         return True
 
-    def set(self, ledger: "Ledger", *, by: str, reason: str, at: datetime) -> None:
-        """Stop: the file first, since that is what every gate reads, then the record."""
+    def set(
+        self, ledger: "Ledger", *, by: str, reason: str, at: datetime, flatten: bool = False
+    ) -> None:
+        """Stop: the file first, since that is what every gate reads, then the record.
+
+        `flatten` also closes what is held: each stop is cancelled only as its exit goes out.
+        """
         self.path.touch()
+        by, reason = storable(by), storable(reason)  # no text may keep a stop out of the record
+        failpoints.reach("latch.file_set")
         ledger.append(
-            LatchChanged(latched=True, by=by, reason=reason),
+            LatchChanged(latched=True, by=by, reason=reason, flatten=flatten),
             at=at,
-            alert=f"Kill switch set by {by}: {reason}",
+            alert=f"Kill switch set by {by}{FLATTENED if flatten else ''}: {reason}",
         )
 
     def lift(self, ledger: "Ledger", *, by: str, reason: str, at: datetime) -> None:
@@ -57,4 +71,5 @@ class Latch:
             at=at,
             alert=f"Kill switch lifted by {by}: {reason}",
         )
+        failpoints.reach("latch.record_lifted")
         self.path.unlink(missing_ok=True)

@@ -3,75 +3,58 @@
 Appending is one IMMEDIATE transaction: read the head, refuse an older epoch, chain, insert.
 """
 
-import hashlib
-import json
+import gc
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import URL, Row, bindparam, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kasauti.errors import LeaseError, LedgerError
-from kasauti.execution import schema
+from kasauti.errors import LedgerError
+from kasauti.execution import anchor as anchors
+from kasauti.execution import failpoints, records, schema
+from kasauti.execution.chain import Anchor, Chain, Verification
 from kasauti.execution.events import (
-    OPEN_TO_ALL,
     EpochRaised,
     Event,
     Genesis,
     IntentCommitted,
+    LatchChanged,
     Record,
+    SessionClosed,
+    for_book,
     from_json,
-    to_json,
 )
-from kasauti.execution.model import Intent, Scope
+from kasauti.execution.model import ADOPTED, Intent, Scope
+from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
+from kasauti.execution.records import Entry, Head
 
-NOTHING = "0" * 64
+__all__ = ["SET_BACK", "Entry", "Ledger"]
+
+SET_BACK = timedelta(seconds=schema.BUSY_SECONDS)  # who waited for the lock read his clock before
+BATCH = 2_000  # rows that are read at once
+
 _EVENTS = schema.events
-_HEAD = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(1)
 _AFTER = select(_EVENTS).where(_EVENTS.c.seq > bindparam("after")).order_by(_EVENTS.c.seq)
-_BY_KEY = select(_EVENTS).where(_EVENTS.c.unique_key == bindparam("key"))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One event to append.
-
-    Attributes
-    ----------
-    event : Event
-    unique : str or None
-        A second event with the same key is not written; the first one is returned.
-    alert : str or None
-        Written to the outbox in the same transaction.
-    """
-
-    event: Event
-    unique: str | None = None
-    alert: str | None = None
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What `Ledger.verify` found; no problems means that the chain holds."""
-
-    events: int
-    head: str
-    problems: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every event is as it was written."""
-        return not self.problems
+_SEQ = select(func.max(_EVENTS.c.seq))
+_EPOCH = select(_EVENTS.c.epoch).order_by(_EVENTS.c.seq.desc()).limit(1)
+_HASH = select(_EVENTS.c.hash).where(_EVENTS.c.seq == bindparam("seq"))
+_CLOSED = (
+    select(_EVENTS.c.at)
+    .where(_EVENTS.c.kind == SessionClosed.__name__)
+    .order_by(_EVENTS.c.seq.desc())
+    .limit(1)
+)
 
 
 class Ledger:
-    """One ledger file.
+    """One ledger.
 
     Parameters
     ----------
@@ -81,60 +64,74 @@ class Ledger:
         What it counts for; written into its first event.
     market : str
     at : datetime
-        Exchange time of the genesis, used when the file is new.
+        Exchange time of the genesis, used when the ledger is new.
+    url : URL, str or None
+        Of a PostgreSQL database that holds the events instead; latch, lock and anchor lie beside
+        `path` all the same.
 
     Raises
     ------
     LedgerError
-        If the file has another scope or market, which can never change.
+        If it has another scope or market, which can never change, or cannot be opened.
     """
 
-    def __init__(self, path: Path, *, scope: Scope, market: str, at: datetime) -> None:
+    def __init__(
+        self, path: Path, *, scope: Scope, market: str, at: datetime, url: URL | str | None = None
+    ) -> None:
         self.path = path
+        self.place = Place(path, url)
         try:
-            self.engine = schema.connect(path)
+            self.engine = schema.connect(path, self.place.database)
         except (sqlite3.Error, SQLAlchemyError, OSError) as error:
             raise LedgerError(
-                f"{path} cannot be opened as a ledger: {error}; check disk and permissions, "
-                "or restore a backup"
+                f"{self.place} cannot be opened as a ledger: {self.place.said(error)}; "
+                "check disk, permissions and server, or restore a backup"
             ) from error
         self._writer = schema.writing(self.engine)
         self._book = Book()
+        self._in_session_time = False
         self._append([Entry(Genesis(scope, market), "genesis")], at=at, genesis=True)
         genesis = next(self.events()).event
         if genesis != Genesis(scope, market):
             raise LedgerError(
-                f"{path} is {genesis}, not a {scope.value} ledger of {market}: "
-                "its scope never changes, use another file"
+                f"{self.place} is {genesis}, not a {scope.value} ledger of {market}: "
+                "its scope never changes, use another one"
             )
         self.scope = scope
         self.market = market
 
     @classmethod
-    def existing(cls, path: Path) -> "Ledger":
-        """Open the ledger that lies at `path`, whatever its scope and market.
+    def existing(cls, place: Path | Place) -> "Ledger":
+        """Open the ledger that is at `place`, whatever its scope and market.
 
         Raises
         ------
         LedgerError
             If there is none, or its first event cannot be read.
         """
-        try:
-            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as file:
-                row = file.execute("SELECT at, payload FROM events WHERE seq = 1").fetchone()
-        except sqlite3.Error as error:
-            raise LedgerError(
-                f"{path} cannot be read as a ledger: {error}; restore a backup"
-            ) from error
-        genesis = None if row is None else from_json("Genesis", row[1])
-        if not isinstance(genesis, Genesis):
-            raise LedgerError(f"{path} has no events, not even its first: restore a backup")
-        at = datetime.fromisoformat(row[0])
-        return cls(path, scope=genesis.scope, market=genesis.market, at=at)
+        place = place if isinstance(place, Place) else Place(place)
+        first = place.genesis()
+        genesis = None if first is None else from_json("Genesis", first[1])
+        if first is None or not isinstance(genesis, Genesis):
+            raise LedgerError(f"{place} has no events, not even its first: restore a backup")
+        at = datetime.fromisoformat(first[0])
+        return cls(place.path, scope=genesis.scope, market=genesis.market, at=at, url=place.url)
 
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
+
+    @contextmanager
+    def session_time(self) -> Iterator[None]:
+        """Allow times before the last event's: a session is played after the fact.
+
+        Inside, events may carry any time that is not before the last session's end.
+        """
+        before, self._in_session_time = self._in_session_time, True
+        try:
+            yield
+        finally:
+            self._in_session_time = before
 
     def append(
         self,
@@ -187,7 +184,7 @@ class Ledger:
         LeaseError
             If `epoch` is not the ledger's, or missing where the event needs a desk.
         LedgerError
-            If the database refuses the write.
+            If the database refuses the write, the clock was set back, or a text cannot be stored.
         """
         return [record for record, _ in self._append(entries, at=at, epoch=epoch)]
 
@@ -203,22 +200,45 @@ class Ledger:
             raise LedgerError(f"event time {at} has no zone: use exchange time")
         try:
             with self._writer.begin() as connection:
-                head = _head(connection)
+                head = records.head(connection)
                 written = []
                 for entry in entries:
-                    record = _existing(connection, entry.unique)
+                    if not genesis:
+                        records.fence(entry.event, epoch, head)
+                    record = records.existing(connection, entry.unique)
                     is_new = record is None
                     if record is None:
-                        if not genesis:
-                            _fence(entry.event, epoch, head)
-                        record = head = _insert(connection, entry, at, epoch, head)
+                        self._require_order(connection, entry.event, at, head)
+                        record = records.write(connection, entry, at, epoch, head)
+                        head = Head(record.seq, record.epoch, at, record.hash)
                     written.append((record, is_new))
-                return written
+                failpoints.reach("ledger.before_commit")
+            failpoints.reach("ledger.committed")
         except SQLAlchemyError as error:
             raise LedgerError(
-                f"{self.path} refused the append: {error.__cause__ or error}; "
+                f"{self.place} refused the append: {self.place.said(error)}; "
                 "nothing was sent, check disk and permissions"
             ) from error
+        if any(isinstance(entry.event, SessionClosed) for entry in entries):
+            self.keep_anchor()
+        return written
+
+    def _require_order(
+        self, connection: Connection, event: Event, at: datetime, head: Head | None
+    ) -> None:
+        """Refuse an event of a clock that was set back; a stop is taken at any time."""
+        if head is None or at >= head.at - SET_BACK:
+            return
+        if isinstance(event, LatchChanged) and event.latched:
+            return
+        if self._in_session_time:
+            closed = connection.execute(_CLOSED).scalar_one_or_none()
+            if closed is None or at >= datetime.fromisoformat(closed) - SET_BACK:
+                return
+        raise LedgerError(
+            f"{type(event).__name__} of {at.isoformat()} refused, the ledger's last event is of "
+            f"{head.at.isoformat()}: the clock was set back, mend it"
+        )
 
     def claim(self, intent: Intent, *, at: datetime) -> tuple[Intent, bool]:
         """Commit `intent` under its unique key.
@@ -228,9 +248,18 @@ class Ledger:
         intent : Intent
             The one that stands in the ledger: a rerun gets the first.
         is_new : bool
+
+        Raises
+        ------
+        LedgerError
+            For a key that stands for something from outside: its tag would be the broker's.
         """
+        if intent.key.startswith(ADOPTED):
+            raise LedgerError(f"key {intent.key} is for what was adopted: give the intent its own")
         entry = Entry(IntentCommitted(intent), f"intent:{intent.key}")
+        failpoints.reach("intent.before_commit")
         record, is_new = self._append([entry], at=at)[0]
+        failpoints.reach("intent.committed")
         if not isinstance(record.event, IntentCommitted):
             raise LedgerError(f"key {intent.key} belongs to {record.event}")
         return record.event.intent, is_new
@@ -243,135 +272,98 @@ class Ledger:
 
     def epoch(self) -> int:
         """Return the epoch of the last event."""
-        return self._last().epoch
+        with self._reading() as connection:
+            return int(connection.execute(_EPOCH).scalar_one())
 
-    def head(self) -> tuple[int, str]:
+    def seq(self) -> int:
+        """Return the number of the last event; cheap, for whoever waits for news."""
+        with self._reading() as connection:
+            return int(connection.execute(_SEQ).scalar_one() or 0)
+
+    def head(self) -> Anchor:
         """Return number and hash of the last event, to be kept elsewhere as an anchor."""
-        last = self._last()
-        return last.seq, last.hash
-
-    def _last(self) -> Record:
-        with self.engine.connect() as connection:
-            head = _head(connection)
+        with self._reading() as connection:
+            head = records.head(connection)
         if head is None:
-            raise LedgerError(f"{self.path} has no events, not even its first: restore a backup")
-        return head
+            raise LedgerError(f"{self.place} has no events, not even its first: restore a backup")
+        return head.seq, head.hash
+
+    def keep_anchor(self) -> None:
+        """Keep the head beside the ledger, unless the anchor kept before has gone astray.
+
+        Raises
+        ------
+        LedgerError
+            If it cannot be written; the events stand.
+        """
+        kept = anchors.read(self.path)
+        if kept is not None:
+            with self._reading() as connection:
+                found = connection.execute(_HASH, {"seq": kept[0]}).scalar_one_or_none()
+            if found != kept[1]:
+                return  # overwritten, it could tell nobody any more; `verify` does
+        anchors.keep(self.path, self.head())
+
+    def rows(self, after: int = 0) -> Iterator[Row[Any]]:
+        """Yield the rows of the events with a number above `after`, in order and as they stand."""
+        with self._reading() as connection:
+            streaming = connection.execution_options(yield_per=BATCH)
+            yield from streaming.execute(_AFTER, {"after": after})
 
     def events(self, after: int = 0) -> Iterator[Record]:
         """Yield the records with a number above `after`, in order."""
-        with self.engine.connect() as connection:
-            for row in connection.execute(_AFTER, {"after": after}):
-                yield _record(row)
+        for row in self.rows(after):
+            yield records.record(row)
 
     def book(self) -> Book:
         """Return what the events amount to; only those that are new are read."""
-        for record in self.events(self._book.seq):
-            self._book.apply(record)
+        with _without_collector():
+            for row in self.rows(self._book.seq):
+                self._book.apply(records.record(row, for_book))
         return self._book
 
     def outbox(self, after: int = 0) -> list[tuple[int, str]]:
         """Return the alerts with an event number above `after`, in order."""
         table = schema.outbox
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
             query = select(table).where(table.c.seq > after).order_by(table.c.seq)
             return [(row.seq, row.message) for row in connection.execute(query)]
 
-    def _rows(self) -> Iterator[Row[tuple[object, ...]]]:
-        with self.engine.connect() as connection:
-            yield from connection.execute(_AFTER, {"after": 0})
-
-    def verify(self, anchor: tuple[int, str] | None = None) -> Verification:
+    def verify(self, anchor: Anchor | None = None) -> Verification:
         """Recompute the chain and report every edit, gap and re-ordering.
 
         Parameters
         ----------
-        anchor : tuple of int and str, or None
+        anchor : Anchor or None
             A `head` kept elsewhere: the chain alone cannot tell that its tail was cut off.
         """
-        problems: list[str] = []
-        previous, epoch, seq, hashes = NOTHING, 0, 0, {0: NOTHING}
+        chain = Chain([] if anchor is None else [anchor])
         try:
-            for row in self._rows():
-                if row.seq != seq + 1:
-                    problems.append(f"event {seq + 1} is missing: next is {row.seq}")
-                if row.previous != previous:
-                    problems.append(f"event {row.seq} does not follow the one before it")
-                if row.hash != _hash(row):
-                    problems.append(f"event {row.seq} was changed")
-                if row.epoch < epoch:
-                    problems.append(f"event {row.seq} has epoch {row.epoch} after {epoch}")
-                previous, epoch, seq = row.hash, row.epoch, row.seq
-                hashes[seq] = row.hash
+            for row in self.rows():
+                chain.take(row)
+        except LedgerError as error:
+            chain.note(f"after event {chain.seq}: {error}")
+        return chain.end()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
         except SQLAlchemyError as error:
-            problems.append(f"the file cannot be read after event {seq}: {error.__cause__}")
-        if anchor is not None and hashes.get(anchor[0]) != anchor[1]:
-            problems.append(f"event {anchor[0]} is not the one that was anchored")
-        return Verification(seq, previous, tuple(problems))
+            raise LedgerError(
+                f"{self.place} cannot be read: {self.place.said(error)}; run its verification, "
+                "or restore a backup"
+            ) from error
 
 
-def _head(connection: Connection) -> Record | None:
-    row = connection.execute(_HEAD).one_or_none()
-    return None if row is None else _record(row)
-
-
-def _existing(connection: Connection, unique: str | None) -> Record | None:
-    if unique is None:
-        return None
-    row = connection.execute(_BY_KEY, {"key": unique}).one_or_none()
-    return None if row is None else _record(row)
-
-
-def _fence(event: Event, epoch: int | None, head: Record | None) -> None:
-    current = 0 if head is None else head.epoch
-    if isinstance(event, EpochRaised):
-        current += 1
-    if epoch is None and isinstance(event, OPEN_TO_ALL):
-        return
-    if epoch != current:
-        raise LeaseError(
-            f"{type(event).__name__} of epoch {epoch} refused, the ledger is at {current}: "
-            "another desk has taken over, stop this one"
-        )
-
-
-def _insert(
-    connection: Connection, entry: Entry, at: datetime, epoch: int | None, head: Record | None
-) -> Record:
-    kind, payload = to_json(entry.event)
-    seq = 1 if head is None else head.seq + 1
-    carried = epoch if epoch is not None else (0 if head is None else head.epoch)
-    values = {
-        "seq": seq,
-        "epoch": carried,
-        "at": at.isoformat(),
-        "kind": kind,
-        "unique_key": entry.unique,
-        "payload": payload,
-        "previous": NOTHING if head is None else head.hash,
-    }
-    digest = _digest(list(values.values()))
-    connection.execute(insert(_EVENTS).values(**values, hash=digest))
-    if entry.alert is not None:
-        connection.execute(insert(schema.outbox).values(seq=seq, message=entry.alert))
-    return Record(seq, carried, at, entry.event, entry.unique, digest)
-
-
-def _record(row: Row[tuple[object, ...]]) -> Record:
-    return Record(
-        row.seq,
-        row.epoch,
-        datetime.fromisoformat(row.at),
-        from_json(row.kind, row.payload),
-        row.unique_key,
-        row.hash,
-    )
-
-
-def _digest(values: list[object]) -> str:
-    return hashlib.sha256(json.dumps(values, separators=(",", ":")).encode()).hexdigest()
-
-
-def _hash(row: Row[tuple[object, ...]]) -> str:
-    return _digest(
-        [row.seq, row.epoch, row.at, row.kind, row.unique_key, row.payload, row.previous]
-    )
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the cyclic collector from going over millions of rows that hold no cycle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

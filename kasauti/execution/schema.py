@@ -1,6 +1,6 @@
 """Tables, triggers and the connection of the ledger's database; no event is interpreted here.
 
-Plain SQLAlchemy Core, so that PostgreSQL by URL needs no other SQL than its own triggers.
+Plain SQLAlchemy Core: what PostgreSQL needs besides stands in `postgres`.
 """
 
 import sqlite3
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Column,
     Engine,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateTable
 
+from kasauti.execution import postgres
 from kasauti.execution.lease import exclusive
 
 metadata = MetaData()
@@ -60,13 +62,25 @@ APPEND_ONLY = (events, outbox, broker_events)
 BUSY_SECONDS = 30
 
 
-def connect(path: Path) -> Engine:
-    """Return an engine on the SQLite file `path`, its tables and triggers made if missing.
+def connect(path: Path, url: URL | None = None) -> Engine:
+    """Return an engine on the ledger's database, its tables and triggers made if missing.
 
-    Every write transaction is begun with BEGIN IMMEDIATE: the driver's own deferred begin takes
-    its snapshot before the write lock and loses appends under load.
+    On SQLite every write transaction is begun with BEGIN IMMEDIATE: the driver's own deferred
+    begin takes its snapshot before the write lock and loses appends under load. On PostgreSQL it
+    begins with an advisory lock, which does the same.
+
+    Parameters
+    ----------
+    path : Path
+        SQLite file; with a `url` only its folder is used, for latch and anchor.
+    url : URL or None
+        Of a PostgreSQL database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    return _connect_sqlite(path) if url is None else _connect_postgres(url)
+
+
+def _connect_sqlite(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
@@ -79,9 +93,22 @@ def connect(path: Path) -> Engine:
     return engine
 
 
+def _connect_postgres(url: URL) -> Engine:
+    engine = postgres.connect(url, wait_seconds=BUSY_SECONDS)
+    with engine.begin() as connection:
+        # Making a trigger again would wait for every writer.
+        if not postgres.has_triggers(connection, len(APPEND_ONLY)):
+            postgres.lock_setup(connection)
+            for table in metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+            for table in APPEND_ONLY:
+                postgres.create_trigger(connection, table.name)
+    return engine
+
+
 def writing(engine: Engine) -> Engine:
     """Return the engine whose transactions take the write lock at once."""
-    return engine.execution_options(kasauti_begin="BEGIN IMMEDIATE")
+    return engine.execution_options(kasauti_writes=True)
 
 
 def _configure(connection: Any, record: Any) -> None:
@@ -92,7 +119,8 @@ def _configure(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("kasauti_begin", "BEGIN"))
+    writes = connection.get_execution_options().get("kasauti_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _create(connection: Connection) -> None:

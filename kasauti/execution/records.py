@@ -1,0 +1,121 @@
+"""One event to its row and back, inside a transaction that the ledger has opened."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.engine import Connection
+
+from kasauti.errors import LeaseError
+from kasauti.execution import schema
+from kasauti.execution.chain import NOTHING, digest
+from kasauti.execution.events import OPEN_TO_ALL, EpochRaised, Event, Record, from_json, to_json
+from kasauti.execution.text import is_storable, require_storable, storable
+
+_EVENTS = schema.events
+_HEAD = (
+    select(_EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.hash)
+    .order_by(_EVENTS.c.seq.desc())
+    .limit(1)
+)
+_BY_KEY = select(_EVENTS).where(_EVENTS.c.unique_key == bindparam("key"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event to append.
+
+    Attributes
+    ----------
+    event : Event
+    unique : str or None
+        A second event with the same key is not written; the first one is returned.
+    alert : str or None
+        Written to the outbox in the same transaction.
+    """
+
+    event: Event
+    unique: str | None = None
+    alert: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """What an append needs to know of the last event."""
+
+    seq: int
+    epoch: int
+    at: datetime
+    hash: str
+
+
+def head(connection: Connection) -> Head | None:
+    """Return the last event's, None of an empty table."""
+    row = connection.execute(_HEAD).one_or_none()
+    return None if row is None else Head(row[0], row[1], datetime.fromisoformat(row[2]), row[3])
+
+
+def existing(connection: Connection, unique: str | None) -> Record | None:
+    """Return the event with this key, if any."""
+    if unique is None or not is_storable(unique):
+        return None
+    row = connection.execute(_BY_KEY, {"key": unique}).one_or_none()
+    return None if row is None else record(row)
+
+
+def fence(event: Event, epoch: int | None, head: Head | Record | None) -> None:
+    """Refuse the write of a desk that was overtaken.
+
+    Raises
+    ------
+    LeaseError
+        If `epoch` is not the ledger's, or missing where the event needs a desk.
+    """
+    current = 0 if head is None else head.epoch
+    if isinstance(event, EpochRaised):
+        current += 1
+    if epoch is None and isinstance(event, OPEN_TO_ALL):
+        return
+    if epoch != current:
+        raise LeaseError(
+            f"{type(event).__name__} of epoch {epoch} refused, the ledger is at {current}: "
+            "another desk has taken over, stop this one"
+        )
+
+
+def write(
+    connection: Connection, entry: Entry, at: datetime, epoch: int | None, last: Head | None
+) -> Record:
+    """Insert an event after `last`, chained to it, and its alert.
+
+    Raises
+    ------
+    LedgerError
+        If one of its texts cannot be stored.
+    """
+    kind, payload = to_json(entry.event)
+    require_storable(kind, entry.unique, payload)
+    seq = 1 if last is None else last.seq + 1
+    carried = epoch if epoch is not None else (0 if last is None else last.epoch)
+    values = {
+        "seq": seq,
+        "epoch": carried,
+        "at": at.isoformat(),
+        "kind": kind,
+        "unique_key": entry.unique,
+        "payload": payload,
+        "previous": NOTHING if last is None else last.hash,
+    }
+    found = digest(list(values.values()))
+    connection.execute(insert(_EVENTS), [{**values, "hash": found}])
+    if entry.alert is not None:
+        connection.execute(insert(schema.outbox), [{"seq": seq, "message": storable(entry.alert)}])
+    return Record(seq, carried, at, entry.event, entry.unique, found)
+
+
+def record(row: Sequence[Any], parse: Callable[[str, str], Event] = from_json) -> Record:
+    """Return the event of a row."""
+    seq, epoch, at, kind, unique, payload, _, found = row
+    return Record(seq, epoch, datetime.fromisoformat(at), parse(kind, payload), unique, found)
