@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from kasauti.home import Home
-from kasauti.options import bars_options, emit, json_option
+from kasauti.options import bars_options, count_option, emit, json_option
 
 RED = 1
 NOT_RECORDED = 1
+DIFFERENT = 1
 
 
 def _now() -> datetime:
@@ -42,7 +43,7 @@ def status(as_json: bool) -> int:
 @click.command()
 @json_option
 def limits(as_json: bool) -> None:
-    """Show the limits: used today, and allowed.
+    """Show every limit, used and allowed, and what charges take from the profile.
 
     They are those that were sealed when the session opened; before the first session, those of the
     default capital profile.
@@ -51,7 +52,7 @@ def limits(as_json: bool) -> None:
     from kasauti.operations.status import accounts_of
 
     accounts = accounts_of(Home.from_environment(), _now())
-    shown = ("ledger", "clock", "profile", "sealed", "limits")
+    shown = ("ledger", "clock", "profile", "sealed", "hash", "sealed_at", "limits", "charges")
     rows = [{name: one.to_json()[name] for name in shown} for one in accounts]
     emit({"ledgers": rows}, as_json, lambda: show.show_limits(accounts))
 
@@ -99,20 +100,23 @@ def report(
 @click.option(
     "--who", envvar="USER", default="operator", show_default=True, help="Who stops, for the record."
 )
+@click.option("--flatten", is_flag=True, help="Close what is held, too, at limit prices.")
 @json_option
-def kill(reason: str, who: str, as_json: bool) -> int:
+def kill(reason: str, who: str, flatten: bool, as_json: bool) -> int:
     """Stop trading now; only `kasauti resume` starts it again.
 
     New entries are denied at once and working ones are cancelled at the desk's next step;
-    protective stops stay. The stop survives restarts. Exit code 1 if trading is stopped but a
+    protective stops stay; with --flatten each is cancelled only as its exit goes out. The stop
+    survives restarts. Exit code 1 if trading is stopped but a
     ledger could not take the record, or if the stop itself failed: the line says which.
     """
     from kasauti import show
     from kasauti.execution import stop
 
-    switched = stop.kill(Home.from_environment(), by=who, reason=reason, now=_now())
+    home = Home.from_environment()
+    switched = stop.kill(home, by=who, reason=reason, now=_now(), flatten=flatten)
     stopped = all(one.stopped for one in switched)
-    result = {"stopped": stopped, "by": who, "reason": reason}
+    result = {"stopped": stopped, "by": who, "reason": reason, "flatten": flatten}
     ledgers = {"ledgers": [one.to_json() for one in switched]}
     emit({**result, **ledgers}, as_json, lambda: show.show_switched(switched))
     for one in switched:
@@ -126,9 +130,10 @@ def kill(reason: str, who: str, as_json: bool) -> int:
 @click.option("--who", required=True, metavar="NAME", help="The person who says so.")
 @json_option
 def resume(reason: str, who: str, as_json: bool) -> None:
-    """Allow trading again after `kasauti kill`.
+    """Allow trading again after `kasauti kill`, a breaker or a latched strategy.
 
-    Only a person does that: the name and the reason are written into the ledger.
+    Only a person does that: the name and the reason are written into the ledger. A breaker whose
+    cause is still there opens again at the desk's next look.
     """
     from kasauti import show
     from kasauti.execution import stop
@@ -139,4 +144,73 @@ def resume(reason: str, who: str, as_json: bool) -> None:
     emit({**result, **ledgers}, as_json, lambda: show.show_switched(switched))
 
 
-COMMANDS = (status, limits, signals, report, kill, resume)
+@click.command()
+@click.option("--reason", required=True, help="What you saw, for the record.")
+@click.option("--who", required=True, metavar="NAME", help="The person who looked.")
+@json_option
+def review(reason: str, who: str, as_json: bool) -> None:
+    """Record that a person has looked at the trades.
+
+    How often that is due is part of the capital profile; overdue, no new entry is taken. A losing
+    streak is answered by a review in a later session than its last loss.
+    """
+    from kasauti import show
+    from kasauti.execution import stop
+
+    looked = stop.review(Home.from_environment(), by=who, reason=reason, now=_now())
+    result = {"by": who, "reason": reason, "ledgers": [one.to_json() for one in looked]}
+    emit(result, as_json, lambda: show.show_looked(looked))
+
+
+@click.command()
+@click.option(
+    "--profile",
+    envvar="KASAUTI_PROFILE",
+    default="ultra-conservative",
+    show_default=True,
+    help="Capital profile of the paper account.",
+)
+@count_option(
+    "--reconcile-every",
+    "Ledger and broker are compared that often, and after every gap.",
+    default=60,
+    metavar="SECONDS",
+)
+def desk(profile: str, reconcile_every: int) -> None:
+    """Run the desk: paper trading of your own bars, until it is stopped.
+
+    It alone holds the lease of the paper ledger; a second one refuses to start. It trades on the
+    ticks that arrive in the folder `feed` of the state folder or, without any, plays each session
+    once its bars were taken in, with the orders that were wanted before it opened. `kasauti up`
+    runs it beside Dagster.
+    """
+    from datetime import timedelta
+
+    from kasauti.desk_runner import run_desk
+    from kasauti.warm_process import fork_and_keep
+
+    stopped = fork_and_keep()
+    every = timedelta(seconds=reconcile_every)
+    run_desk(Home.from_environment(), profile, stopped=stopped, every=every)
+
+
+@click.command()
+@click.option(
+    "--who", envvar="USER", default="operator", show_default=True, help="Who asks, for the record."
+)
+@json_option
+def reconcile(who: str, as_json: bool) -> int:
+    """Compare ledger and broker now.
+
+    The running desk is asked; where none runs, this command stands in for it. Exit code 1 if there
+    is any difference: entries stay closed until it is resolved.
+    """
+    from kasauti import show
+    from kasauti.desk_runner import reconcile as compare
+
+    found = compare(Home.from_environment(), who, _now())
+    emit({"ledgers": [one.to_json() for one in found]}, as_json, lambda: show.show_compared(found))
+    return DIFFERENT if any(one.differences for one in found) else 0
+
+
+COMMANDS = (desk, reconcile, status, limits, signals, report, kill, resume, review)

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from kasauti.backtest import Result
     from kasauti.commands import Ingested, Today
+    from kasauti.desk_runner import Compared
     from kasauti.evolution.outcome import SearchResult
-    from kasauti.execution.stop import Switched
+    from kasauti.execution.audit import Audit
+    from kasauti.execution.stop import Looked, Switched
     from kasauti.operations.status import Account, Status
     from kasauti.validation.verdict import Verdict
 
@@ -27,6 +29,7 @@ PARTS = {
     "other": "other",
 }
 SHOWN_GENOMES = 15
+BAR = 10  # places
 FILE_WIDTH = 120  # of what goes into a file or a pipe; a terminal has its own
 
 
@@ -186,6 +189,7 @@ def show_status(status: "Status") -> None:
     )
     show_limits(status.accounts)
     for account in status.accounts:
+        _show_lease(account)
         if account.positions:
             _show_positions(account)
         table(
@@ -202,6 +206,13 @@ def show_status(status: "Status") -> None:
 
 def _when(row: Mapping[str, Any]) -> str:
     return str(row["evaluated"] or "never")
+
+
+def _show_lease(account: "Account") -> None:
+    lease = account.state["lease"]
+    held = "held by" if lease["held"] else "free, last held by"
+    since = f" since {lease['since']}" if lease["held"] else ""
+    say(f"Lease of the {account.ledger} ledger: {held} {lease['host']}{since}")
 
 
 def _show_positions(account: "Account") -> None:
@@ -223,23 +234,46 @@ def _show_positions(account: "Account") -> None:
 
 
 def show_limits(accounts: Iterable["Account"]) -> None:
-    """Print what is used of each limit and what is allowed."""
+    """Print what is used of each limit and what is allowed, and what charges take."""
     for account in accounts:
         since = f"sealed for {account.sealed}" if account.sealed else "no session was opened yet"
         table(
             f"Limits of the {account.ledger} ledger: {account.profile}, {since}",
-            ("limit", ">used", ">allowed"),
+            ("limit", "held by", ">used", ">allowed", ""),
             [
-                (row["limit"], _amount(row["used"]), _amount(row["allowed"]))
+                (
+                    row["limit"],
+                    row["control"],
+                    _amount(row["used"], row["unit"]),
+                    _amount(row["allowed"], row["unit"]),
+                    _bar(row["fraction"]),
+                )
                 for row in account.limits
             ],
         )
+        if account.sealed_at is not None:
+            say(f"Sealed at {account.sealed_at:%Y-%m-%d %H:%M:%S}, hash {account.hash[:16]}.")
+        say(("! " if account.charges["heavy"] else "· ") + account.charges["words"])
 
 
-def _amount(value: float | None) -> str:
+def _bar(fraction: float | None) -> str:
+    """Return a bar of ten places, with the percentage behind it."""
+    if fraction is None:
+        return ""
+    filled = min(max(round(fraction * BAR), 1 if fraction > 0 else 0), BAR)
+    return f"{'█' * filled}{'░' * (BAR - filled)} {percent(fraction, 0)}"
+
+
+def _amount(value: float | str | None, unit: str) -> str:
     if value is None:
         return ""
-    return number(value, 0 if value == int(value) else 2)
+    if isinstance(value, str):
+        return value
+    if unit == "share":
+        return percent(value)
+    if unit == "money":
+        return money(value, 0 if value == int(value) else 2)
+    return number(value, 0)
 
 
 def show_signals(today: "Today") -> None:
@@ -275,6 +309,37 @@ def show_switched(switched: Iterable["Switched"]) -> None:
         changed = "" if one.changed else ", as it was"
         record = "recorded in the ledger" if one.recorded else "no ledger yet"
         say(f"{one.ledger}: {state}{changed}; {one.problem or record}")
+
+
+def show_audits(audits: Iterable["Audit"]) -> None:
+    """Print what is wrong with each ledger."""
+    found = list(audits)
+    if not found:
+        say("there is no ledger yet: nothing to verify")
+    for one in found:
+        anchored = "" if one.anchored is None else f", event {one.anchored} anchored"
+        told = "; ".join(one.found.problems) or f"{one.found.events} events, whole{anchored}"
+        say(f"{one.ledger}: {told}")
+
+
+def show_looked(looked: Iterable["Looked"]) -> None:
+    """Print what a person's review covered."""
+    found = list(looked)
+    if not found:
+        say("there is no ledger yet: nothing to review")
+    for one in found:
+        streak = f"; {one.streak} losses in a row count until a review in a later session"
+        say(f"{one.ledger}: {one.trades} trades reviewed{streak if one.streak else ''}")
+
+
+def show_compared(compared: Iterable["Compared"]) -> None:
+    """Print where each ledger differs from its broker."""
+    found = list(compared)
+    if not found:
+        say("there is no ledger yet: nothing to compare")
+    for one in found:
+        told = "; ".join(one.differences) or "equal to the broker"
+        say(f"{one.ledger}, {one.at:%Y-%m-%d %H:%M:%S}: {told}")
 
 
 def say(text: str) -> None:

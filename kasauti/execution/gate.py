@@ -10,9 +10,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from kasauti.errors import LeaseError, LedgerError
+from kasauti.errors import BrokerError, LeaseError, LedgerError
+from kasauti.execution import failpoints
 from kasauti.execution.approvals import Permits
-from kasauti.execution.brokers.base import Answer, Broker, BrokerOrder, BrokerPosition
+from kasauti.execution.brokers.base import Answer, Broker, BrokerOrder, BrokerPosition, Reply
+from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
 from kasauti.execution.controls.model import FAULTS, need
 from kasauti.execution.events import Decision, GateDecided, OrderMoved
@@ -22,7 +24,8 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Fill, Intent, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import References, last_completed
-from kasauti.execution.usage import usage
+from kasauti.execution.text import storable
+from kasauti.execution.usage import quotes_of, usage
 from kasauti.execution.views import OrderView
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
@@ -34,6 +37,9 @@ _ANSWERS = {
     Answer.REJECTED: OrderEvent.REJECT,
     Answer.LOST: OrderEvent.LOSE,
 }
+
+
+STATE = "K03"
 
 
 class Passage(StrEnum):
@@ -61,6 +67,7 @@ class Snapshot:
     trades: Sequence[Fill]
     positions: Sequence[BrokerPosition]
     absence_is_proof: bool
+    funds: Decimal | None = None
 
 
 class Gate:
@@ -111,14 +118,16 @@ class Gate:
         view = self._queued(intent)
         given = self.look(intent, now, comparison)
         ruling = judge(self._controls, given)
+        failpoints.reach("gate.judged")
         if ruling.passage is Passage.DELAYED:
             return ruling
         allowed = ruling.passage is Passage.SENT
-        sealed = "" if given.limits is None else given.limits.hash
+        sealed = self._ledger.book().limits_hash
         decided = GateDecided(intent.key, allowed, ruling.code, ruling.decisions, sealed)
         if allowed:
             unique = f"send:{intent.tag}:{view.never_arrived}"
             self._ledger.append_new(decided, at=now, epoch=self._lease.epoch, unique=unique)
+            failpoints.reach("gate.recorded")
             self._send(intent, now)
         else:
             alert = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
@@ -140,14 +149,40 @@ class Gate:
         """
         if not self._lease.is_held:
             raise LeaseError("the lease is lost: nothing was cancelled")
-        return self.__broker.cancel(tag, now).answer is Answer.ACCEPTED
+        failpoints.reach("gate.before_cancel")
+        try:
+            taken = self.__broker.cancel(tag, now).answer is Answer.ACCEPTED
+        except BrokerError:
+            taken = False
+        failpoints.reach("gate.cancel_answered")
+        return taken
 
     def snapshot(self) -> Snapshot:
-        """Return what the broker knows."""
+        """Return what the broker knows; the funds only where they must equal ours.
+
+        Raises
+        ------
+        BrokerError
+            If it cannot be read.
+        """
         broker = self.__broker
-        return Snapshot(
-            broker.orders(), broker.trades(), broker.positions(), broker.absence_is_proof
-        )
+        try:
+            return Snapshot(
+                broker.orders(),
+                broker.trades(),
+                broker.positions(),
+                broker.absence_is_proof,
+                broker.funds() if broker.funds_are_exact else None,
+            )
+        except FAULTS as fault:
+            raise BrokerError(f"{type(fault).__name__}: {fault}") from fault
+
+    def conditions(self, now: datetime) -> Conditions | None:
+        """Return what the broker says of connection and market, None if it cannot be asked."""
+        try:
+            return self.__broker.conditions(now)
+        except FAULTS:
+            return None
 
     def look(self, intent: Intent, now: datetime, comparison: Comparison | None) -> GateInput:
         """Gather what the controls judge by; what cannot be learnt is None and says why."""
@@ -161,6 +196,7 @@ class Gate:
                 return None
 
         book = learn("ledger", self._ledger.book)
+        conditions = learn("conditions", lambda: self.__broker.conditions(now))
         reference = learn("reference", lambda: self._references(intent.symbol))
         stop = learn("protective stop", lambda: _stop_of(intent))
         return GateInput(
@@ -186,10 +222,15 @@ class Gate:
                 "exit charges", lambda: self._charges(intent, need(stop, "stop"), now, False)
             ),
             usage=learn(
-                "usage", lambda: usage(need(book, "ledger"), intent, self._references, now)
+                "usage",
+                lambda: usage(
+                    need(book, "ledger"), intent, self._references, now, quotes_of(conditions)
+                ),
             ),
             comparison=comparison,
             ledger_head=learn("ledger head", lambda: self._ledger.head()[1]),
+            conditions=conditions,
+            self_tested=None if book is None else book.self_tested,
             faults=faults,
         )
 
@@ -202,15 +243,26 @@ class Gate:
         return view
 
     def _send(self, intent: Intent, now: datetime) -> None:
+        if not self._lease.is_held:
+            raise LeaseError(f"the lease is lost: {intent.symbol} was not sent, stop this desk")
         if intent.purpose is Purpose.ENTRY and self._latch.is_set():
             moved = OrderMoved(intent.tag, OrderEvent.CANCEL, text="KILLED", at=now)
         else:
-            reply = self.__broker.place(intent.order(), now)
+            reply = self._place(intent, now)
+            failpoints.reach("gate.answered")
             moved = OrderMoved(
-                intent.tag, _ANSWERS[reply.answer], reply.broker_id, reply.text, at=now
+                intent.tag, _ANSWERS[reply.answer], reply.broker_id, storable(reply.text), at=now
             )
         alert = None if moved.event is OrderEvent.ACKNOWLEDGE else f"{intent.symbol}: {moved.text}"
         self._ledger.append(moved, at=now, epoch=self._lease.epoch, alert=alert)
+        failpoints.reach("gate.answer_recorded")
+
+    def _place(self, intent: Intent, now: datetime) -> Reply:
+        failpoints.reach("gate.before_send")
+        try:
+            return self.__broker.place(intent.order(), now)
+        except BrokerError as error:  # it may have arrived: its tag tells, in the order book
+            return Reply(Answer.LOST, text=str(error))
 
     def _tick(self, intent: Intent, now: datetime) -> Decimal:
         reference = self._references(intent.symbol)
@@ -225,13 +277,17 @@ class Gate:
 
 
 def judge(controls: Sequence[Control], given: GateInput) -> Ruling:
-    """Return the ruling of `controls`; the first binding refusal, by number, gives the code."""
+    """Return the ruling of `controls`; the first binding refusal, by number, gives the code.
+
+    The trading state gives it last: where a breaker's own control refuses too, that says why.
+    """
     decisions = tuple(control.decide(given) for control in controls)
     waits = {control.id for control in controls if control.delays}
     refusals = [decision for decision in decisions if decision.binding and not decision.passed]
     hard = [refusal for refusal in refusals if refusal.control not in waits]
     if hard:
-        return Ruling(Passage.DENIED, hard[0].code, decisions)
+        first = min(hard, key=lambda refusal: refusal.control == STATE)
+        return Ruling(Passage.DENIED, first.code, decisions)
     if refusals:
         return Ruling(Passage.DELAYED, refusals[0].code, decisions)
     return Ruling(Passage.SENT, "", decisions)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -49,6 +50,20 @@ class Limits:
         Price band around the previous close where the market names none (K07).
     cooldown_sessions : int
         Sessions without an entry in a symbol after its stop was hit (K24).
+    orders_a_minute : int
+        Everything sent, cancels included (K16).
+    repeats : int
+        Entries of one strategy in one symbol and direction a session, before it is latched (K19).
+    max_drawdown : Decimal
+        Largest fall of the equity from its peak, as a fraction (K23).
+    strategy_share, sector_share : Decimal
+        Of the capital that one strategy, and one sector, may hold (K14).
+    start : date or None
+        No entry before it.
+    restricted : tuple of str
+        Symbols that must not be entered, beside those of the exchange (K21).
+    flatten_on_loss : bool
+        Whether the daily loss also closes the open positions (K22).
     """
 
     profile: str
@@ -69,11 +84,19 @@ class Limits:
     collar: Decimal = Decimal("0.05")
     band: Decimal = Decimal("0.20")
     cooldown_sessions: int = 1
+    orders_a_minute: int = 120
+    repeats: int = 3
+    max_drawdown: Decimal = Decimal("0.20")
+    strategy_share: Decimal = Decimal(1)
+    sector_share: Decimal = Decimal(1)
+    start: date | None = None
+    restricted: tuple[str, ...] = ()
+    flatten_on_loss: bool = False
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, int | Decimal):
+            if isinstance(value, int | Decimal) and not isinstance(value, bool):
                 _check(item.name, value)
         if self.risk_per_trade > self.capital * RISK_CEILING:
             raise UsageError(
@@ -108,6 +131,11 @@ CEILINGS: dict[str, int | Decimal] = {
     "orders_a_day": 1_000,
     "collar": Decimal("0.10"),
     "band": Decimal("0.20"),
+    "orders_a_minute": 300,
+    "repeats": 10,
+    "max_drawdown": Decimal("0.20"),  # what no stress scenario of an approved strategy exceeds
+    "strategy_share": Decimal(1),
+    "sector_share": Decimal(1),
 }
 
 
@@ -129,6 +157,7 @@ def custom(
     losing_streak: int,
     review: Review = Review.DAILY,
     slots: int | None = None,
+    start: date | None = None,
     name: str = "custom",
 ) -> Limits:
     """Return the limits of a profile; values an order may reach follow from the capital."""
@@ -146,6 +175,7 @@ def custom(
         max_open_value=capital,
         max_position_value=capital,
         max_gross=capital,
+        start=start,
     )
 
 
@@ -197,18 +227,39 @@ def profile(name: str = DEFAULT_PROFILE) -> Limits:
     return PROFILES[name]
 
 
-_IDENTITY = ("profile", "review", "capital")
+_SEALED = ("profile", "capital")
+_HIGHER = ("cooldown_sessions",)
+_OFTEN = tuple(Review)  # the more often first
 
 
 def tighter(sealed: Limits, wanted: Limits) -> Limits:
-    """Return `sealed` with every figure lowered to `wanted` where that is lower.
+    """Return `sealed` with every figure made as tight as `wanted` where that is tighter.
 
-    During a session limits can only be tightened; what is wanted higher stays as sealed.
+    During a session limits can only be tightened; what is wanted looser stays as sealed.
     """
-    lowered = {
-        item.name: min(getattr(sealed, item.name), getattr(wanted, item.name))
-        for item in fields(Limits)
-        if item.name not in (*_IDENTITY, "cooldown_sessions")
-    }
-    cooldown = max(sealed.cooldown_sessions, wanted.cooldown_sessions)
-    return replace(sealed, **lowered, cooldown_sessions=cooldown)
+    changes: dict[str, object] = {}
+    for item in fields(Limits):
+        if item.name in _SEALED:
+            continue
+        old, new = getattr(sealed, item.name), getattr(wanted, item.name)
+        changes[item.name] = max(old, new) if item.name in _HIGHER else _tighter_of(old, new)
+    return replace(sealed, **changes)  # type: ignore[arg-type]  # of the fields' own types
+
+
+def _tighter_of(old: object, new: object) -> object:
+    match old, new:
+        case bool(), bool():
+            return old or new
+        case Review(), Review():
+            return min(old, new, key=_OFTEN.index)
+        case (int() | Decimal(), int() | Decimal()):
+            return min(old, new)
+        case tuple(), tuple():
+            return tuple(sorted({*old, *new}))
+        case None, _:
+            return new
+        case _, None:
+            return old
+        case date(), date():
+            return max(old, new)
+    raise UsageError(f"limits cannot be compared: {old!r} and {new!r}")

@@ -26,6 +26,14 @@ class Reference:
     lot : int
     tick : Decimal or None
         Of the broker's instrument master, where there is one.
+    freeze_quantity : int or None
+        Most shares that the exchange takes in one order, where it says so.
+    band : Decimal or None
+        Price band as a fraction of the close, where the exchange has said so.
+    sector : str
+        Empty where nobody knows; such symbols count as one sector.
+    closing_auction : bool
+        Whether it may have one; False only where somebody knows that it has none.
     """
 
     symbol: str
@@ -33,6 +41,10 @@ class Reference:
     close: Money
     lot: int = 1
     tick: Money | None = None
+    closing_auction: bool = True
+    freeze_quantity: int | None = None
+    band: Money | None = None
+    sector: str = ""
 
 
 References = Callable[[str], Reference | None]

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from kasauti.errors import LedgerError, UsageError
+from kasauti.errors import KasautiError, UsageError
+from kasauti.execution.events import Acknowledged, Resumed, Reviewed, TradingState
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
+from kasauti.execution.place import Place, paper_place
 from kasauti.home import Home
 
 
@@ -48,13 +49,17 @@ class Switched:
         return asdict(self)
 
 
-def ledgers_of(home: Home) -> dict[Scope, Path]:
-    """Return where each ledger of the state folder lies, whether it exists or not."""
-    return {Scope.REPLAY: home.replay_ledger, Scope.PAPER: home.ledger}
+def ledgers_of(home: Home) -> dict[Scope, Place]:
+    """Return where each ledger of the state folder is, whether it exists or not."""
+    return {Scope.REPLAY: Place(home.replay_ledger), Scope.PAPER: paper_place(home)}
 
 
-def kill(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Switched, ...]:
+def kill(
+    home: Home, *, by: str, reason: str, now: datetime, flatten: bool = False
+) -> tuple[Switched, ...]:
     """Stop trading: all files first, since that is what every gate reads, then the records.
+
+    With `flatten` the desk also closes what is held; it may be asked for after a kill without.
 
     A file or a record that cannot be written is a `problem` of its ledger, never an error: nothing
     may keep the other ledgers from being stopped.
@@ -62,10 +67,11 @@ def kill(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Switched, 
     found = {scope: _touched(path) for scope, path in ledgers_of(home).items()}
 
     def record(ledger: Ledger) -> bool:
-        if ledger.book().latched:
+        book = ledger.book()
+        if book.latched and (book.flatten or not flatten):
             return False
         latch = Latch.beside(ledger.path)
-        latch.set(ledger, by=by, reason=reason, at=_time_of(ledger, now))
+        latch.set(ledger, by=by, reason=reason, at=_time_of(ledger, now), flatten=flatten)
         return True
 
     return tuple(
@@ -76,6 +82,9 @@ def kill(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Switched, 
 def resume(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Switched, ...]:
     """Allow trading again: the record first, so that a crash between leaves it stopped.
 
+    The kill latch is lifted, every open breaker, state and latched strategy is let go. What still
+    has its cause opens again at the desk's next look.
+
     Raises
     ------
     UsageError
@@ -83,17 +92,72 @@ def resume(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Switched
     LedgerError
         If a ledger cannot take the record; it stays stopped.
     """
-    if not by.strip() or not reason.strip():
-        raise UsageError("lifting the kill switch needs a person's name and a reason")
+    _require_person(by, reason, "lifting the kill switch")
     return tuple(_lifted(scope, path, by, reason, now) for scope, path in ledgers_of(home).items())
 
 
-def is_stopped(path: Path) -> bool:
+@dataclass(frozen=True)
+class Looked:
+    """What a person's review of one ledger covered.
+
+    Attributes
+    ----------
+    ledger : str
+    trades : int
+        Closed trades that nobody had looked at.
+    streak : int
+        Losses in a row that still close entries; a word counts from the next session on.
+    """
+
+    ledger: str
+    trades: int
+    streak: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def review(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Looked, ...]:
+    """Record in every ledger that a person has looked at its trades, and at its losing streak.
+
+    Raises
+    ------
+    UsageError
+        Without a person's name and a reason.
+    LedgerError
+        If a ledger cannot take the record.
+    """
+    _require_person(by, reason, "a review")
+    return tuple(
+        _looked(scope, path, by, reason, now)
+        for scope, path in ledgers_of(home).items()
+        if path.exists()
+    )
+
+
+def _looked(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> Looked:
+    with closing(Ledger.existing(path)) as ledger:
+        at, book = _time_of(ledger, now), ledger.book()
+        last = book.reviewed_at
+        trades = sum(1 for trade in book.trades if last is None or trade.exit_time > last)
+        ledger.append(Reviewed(by, reason), at=at, alert=f"Trades reviewed by {by}: {reason}")
+        if book.streak:
+            ledger.append(Acknowledged(by, reason), at=at)
+        return Looked(scope.value, trades, ledger.book().streak)
+
+
+def _require_person(by: str, reason: str, what: str) -> None:
+    if not by.strip() or not reason.strip():
+        raise UsageError(f"{what} needs a person's name and a reason")
+
+
+def is_stopped(path: Place) -> bool:
     """Whether the latch file of the ledger at `path` stops it, or would stop it once it is made."""
     return path.parent.is_dir() and Latch.beside(path).is_set()
 
 
-def _touched(path: Path) -> tuple[bool, str | None]:
+def _touched(path: Place) -> tuple[bool, str | None]:
     """Set the latch file; return whether it was not there, and why it could not be set."""
     latch = Latch.beside(path)
     try:
@@ -106,29 +170,35 @@ def _touched(path: Path) -> tuple[bool, str | None]:
 
 
 def _switched(
-    scope: Scope, path: Path, touched: tuple[bool, str | None], record: Callable[[Ledger], bool]
+    scope: Scope, path: Place, touched: tuple[bool, str | None], record: Callable[[Ledger], bool]
 ) -> Switched:
     changed, problem = touched
     recorded = False
-    if path.exists():
-        try:
+    try:
+        if path.exists():
             with closing(Ledger.existing(path)) as ledger:
                 changed = record(ledger) or changed
                 recorded = True
-        except (LedgerError, OSError) as error:
-            problem = problem or str(error)
+    except (KasautiError, OSError) as error:
+        problem = problem or str(error)
     file = str(Latch.beside(path).path)
     return Switched(scope.value, file, is_stopped(path), changed, recorded, problem)
 
 
-def _lifted(scope: Scope, path: Path, by: str, reason: str, now: datetime) -> Switched:
+def _lifted(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> Switched:
     latch = Latch.beside(path)
     changed = recorded = False
     if path.exists():
         with closing(Ledger.existing(path)) as ledger:
             recorded = True
-            if latch.is_set() or ledger.book().latched:
-                latch.lift(ledger, by=by, reason=reason, at=_time_of(ledger, now))
+            at, book = _time_of(ledger, now), ledger.book()
+            switches = book.switches
+            if book.trading_state is not TradingState.ACTIVE or switches.throttled:
+                alert = f"Resumed by {by}: {reason}"
+                ledger.append(Resumed(by, reason), at=at, alert=alert)
+                changed = True
+            if latch.is_set() or book.latched:
+                latch.lift(ledger, by=by, reason=reason, at=at)
                 changed = True
     elif is_stopped(path):
         latch.path.unlink(missing_ok=True)

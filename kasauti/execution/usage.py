@@ -1,16 +1,20 @@
 """What the book has used up, as one order sees it; pure, read by the controls."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from kasauti.execution.model import Intent, Purpose
+from kasauti.execution.conditions import Conditions, LiveQuote
+from kasauti.execution.model import Intent, OrderSide, Purpose
 from kasauti.execution.projections import Book
 from kasauti.execution.references import References
+from kasauti.execution.reviews import review_due
 from kasauti.execution.views import OrderView
 
-ZERO = Decimal(0)
+ZERO, NAN = Decimal(0), Decimal("NaN")
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 DUPLICATE_WINDOW = timedelta(minutes=10)
 
 
@@ -20,8 +24,9 @@ class Usage:
 
     Attributes
     ----------
-    sent_this_second, sent_today : int
+    sent_this_second, sent_this_minute, sent_today : int
         Placements and cancels.
+    last_sent : datetime or None
     entries_today : int
         Entries of this session that rest or filled.
     open_entry_value : Decimal
@@ -41,9 +46,24 @@ class Usage:
         Sessions closed since a stop of this symbol was hit, None if none was.
     profit_today : Decimal
         Equity now less equity at the last close.
+    drawdown : Decimal
+        Fall of the equity from its peak, as a fraction.
+    strategy_value, sector_value : Decimal
+        Positions and unfilled entries of this strategy, and of this symbol's sector.
+    repeats : int
+        Entries of this strategy in this symbol and direction that were sent this session.
+    throttled : bool
+        Whether the strategy is latched.
+    crossing : int
+        Working orders of ours on the other side at a price that this one meets.
+    review_due : date or None
+        From when on entries are closed until a person has looked at the trades.
+    demoted_at : datetime or None
+        When the strategy was demoted.
     """
 
     sent_this_second: int
+    sent_this_minute: int
     sent_today: int
     entries_today: int
     open_entry_value: Decimal
@@ -56,20 +76,39 @@ class Usage:
     losing_streak: int
     sessions_since_stop: int | None
     profit_today: Decimal
+    drawdown: Decimal
+    strategy_value: Decimal
+    sector_value: Decimal
+    repeats: int
+    throttled: bool
+    crossing: int
+    last_sent: datetime | None = None
+    review_due: date | None = None
+    demoted_at: datetime | None = None
 
 
-def usage(book: Book, intent: Intent, references: References, now: datetime) -> Usage:
-    """Return what `intent` finds used at `now`."""
+def usage(
+    book: Book,
+    intent: Intent,
+    references: References,
+    now: datetime,
+    quotes: Mapping[str, LiveQuote] | None = None,
+) -> Usage:
+    """Return what `intent` finds used at `now`; positions are marked at `quotes` where known."""
     today = [view for view in book.sent_on(now.date()) if view.intent.key != intent.key]
     live = [view for view in book.live_orders() if view.intent.key != intent.key]
     working = [view for view in live if view.state.is_working]
     entries = [view for view in working if view.intent.purpose is Purpose.ENTRY]
     same = [view for view in working if view.intent.symbol == intent.symbol]
-    marks = current_marks(book, references)
+    marks = current_marks(book, references, quotes)
+    equity = book.equity(marks)
+    values = _values(book, entries, marks)
+    sector = _sector(intent.symbol, references)
     position = book.positions.get(intent.symbol)
     held = {view.intent.symbol for view in entries} | set(book.positions)
     return Usage(
-        sent_this_second=sum(1 for at in reversed(book.sends[-20:]) if now - SECOND < at <= now),
+        sent_this_second=sent_within(book, now, SECOND),
+        sent_this_minute=sent_within(book, now, MINUTE),
         sent_today=_sent_today(book, now),
         entries_today=sum(1 for view in today if _counts_as_entry(view)),
         open_entry_value=sum((v.remaining * v.intent.limit_price for v in entries), ZERO),
@@ -81,20 +120,85 @@ def usage(book: Book, intent: Intent, references: References, now: datetime) -> 
         working_entries=sum(1 for view in same if view.intent.purpose is Purpose.ENTRY),
         losing_streak=book.streak,
         sessions_since_stop=_sessions_since_stop(book, intent.symbol),
-        profit_today=book.equity(marks) - book.opening_equity(),
+        profit_today=equity - book.opening_equity(),
+        drawdown=drawdown(book, equity),
+        strategy_value=sum((v for _, g, v in values if g == intent.genome_hash), ZERO),
+        sector_value=sum((v for s, _, v in values if _sector(s, references) == sector), ZERO),
+        repeats=sum(1 for view in today if _repeats(view, intent)),
+        throttled=intent.genome_hash in book.switches.throttled,
+        crossing=sum(1 for view in same if _crosses(view.intent, intent)),
+        last_sent=book.sends[-1] if book.sends else None,
+        review_due=None if book.limits is None else review_due(book, book.limits.review),
+        demoted_at=book.demoted.get(intent.genome_hash),
     )
 
 
-def current_marks(book: Book, references: References) -> dict[str, Decimal]:
-    """Return a price for every position: the reference, but its cost if bought since."""
+def quotes_of(conditions: Conditions | None) -> Mapping[str, LiveQuote]:
+    """Return the quotes to mark positions at; none where prices come as bars."""
+    return conditions.quotes if conditions is not None and conditions.quoted else {}
+
+
+def drawdown(book: Book, equity: Decimal) -> Decimal:
+    """Return the fall of `equity` from the book's peak as a fraction, 0 before there is one."""
+    fallen = 1 - equity / book.peak if book.peak > 0 else ZERO
+    return fallen if fallen.is_nan() or fallen > 0 else ZERO
+
+
+def current_marks(
+    book: Book, references: References, quotes: Mapping[str, LiveQuote] | None = None
+) -> dict[str, Decimal]:
+    """Return a price for every position: quote, else reference, but its cost if bought since."""
     marks = {}
     for symbol, position in book.positions.items():
+        quote = (quotes or {}).get(symbol)
         reference = references(symbol)
-        if reference is not None and reference.day >= position.opened_at.date():
+        if quote is not None:
+            marks[symbol] = quote.last if quote.last.is_finite() else NAN
+        elif reference is not None and reference.day >= position.opened_at.date():
             marks[symbol] = reference.close
         else:  # no bar since the purchase: an older mark belongs to an earlier position
             marks[symbol] = position.average_price
     return marks
+
+
+def _values(
+    book: Book, entries: list[OrderView], marks: Mapping[str, Decimal]
+) -> list[tuple[str, str, Decimal]]:
+    """Return symbol, strategy and value of every position and unfilled entry."""
+    held = [
+        (p.symbol, p.genome_hash, abs(p.quantity) * marks[p.symbol])
+        for p in book.positions.values()
+    ]
+    return held + [
+        (v.intent.symbol, v.intent.genome_hash, v.remaining * v.intent.limit_price) for v in entries
+    ]
+
+
+def _sector(symbol: str, references: References) -> str:
+    reference = references(symbol)
+    return "" if reference is None else reference.sector
+
+
+def _repeats(view: OrderView, intent: Intent) -> bool:
+    other = view.intent
+    return other.purpose is Purpose.ENTRY and (
+        (other.genome_hash, other.symbol, other.side)
+        == (intent.genome_hash, intent.symbol, intent.side)
+    )
+
+
+def _crosses(other: Intent, intent: Intent) -> bool:
+    if other.side is intent.side:
+        return False
+    buy, sell = (intent, other) if intent.side is OrderSide.BUY else (other, intent)
+    if not buy.limit_price.is_finite() or not sell.limit_price.is_finite():
+        return True
+    return buy.limit_price >= sell.limit_price
+
+
+def sent_within(book: Book, now: datetime, span: timedelta) -> int:
+    """Return how many orders and cancels went out in the last `span`."""
+    return sum(1 for at in reversed(book.sends[-1_000:]) if now - span < at <= now)
 
 
 def _sent_today(book: Book, now: datetime) -> int:

@@ -52,8 +52,8 @@ Row = Mapping[Any, Any]
 SEARCHED = SearchSettings(seed=0)  # its bounds are every search's: no command changes them
 
 MISSING = (
-    "Paper trading on the running market, and live trading with Angel One: only the replay trades.",
-    "Alerts other than Slack, backups, and a desk that runs beside Dagster.",
+    "Live trading with Angel One: own bars are traded on paper only.",
+    "Alerts other than Slack, and backups.",
 )
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kasauti.errors import KasautiError, LedgerError
+from kasauti.errors import KasautiError, LeaseError, LedgerError
 from kasauti.evolution.register import TrialRegister
 from kasauti.execution import frames
 from kasauti.execution.controls import CONTROLS
@@ -21,14 +21,18 @@ from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import Limits
 from kasauti.execution.limits import profile as limits_of
+from kasauti.execution.limits_used import limits_used
 from kasauti.execution.model import Scope
+from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
 from kasauti.execution.stop import is_stopped, last_time, ledgers_of
 from kasauti.home import Home
 from kasauti.market.markets import get_market
+from kasauti.operations.charge_note import note_of
 from kasauti.plain import plain
 from kasauti.validation.seal import Vault
 
+DEFAULT_MARKET = "nse"
 Rows = list[dict[str, Any]]
 
 
@@ -65,6 +69,12 @@ class Account:
         Capital profile whose limits these are.
     sealed : date or None
         Session that they were sealed for; None: the default profile, no session was opened yet.
+    hash, sealed_at : str, datetime or None
+        Of the sealed limits.
+    charges : dict
+        What charges take from the profile.
+    state : dict
+        Trading state, open breakers, latched strategies and who last held the lease.
     limits, positions, controls : list of dict
         One row each, plain values.
     """
@@ -74,6 +84,10 @@ class Account:
     clock: datetime | None
     profile: str
     sealed: date | None
+    hash: str
+    sealed_at: datetime | None
+    charges: dict[str, Any]
+    state: dict[str, Any]
     limits: Rows
     positions: Rows
     controls: Rows
@@ -122,16 +136,11 @@ def status_of(home: Home, now: datetime) -> Status:
     checks: list[Check] = [_folder(home)]
     accounts: list[Account] = []
     for scope, path in ledgers_of(home).items():
-        if path.exists():
-            found, account = _ledger(home, scope, path, now)
-            checks += found
-            if account is not None:
-                accounts.append(account)
-        else:
-            checks.append(Check(f"{scope.value} ledger", Health.ABSENT, "not made yet"))
-            if is_stopped(path):
-                checks.append(_switch(scope, path, None))
-    if not any(path.exists() for path in ledgers_of(home).values()):
+        found, account = _ledger(home, scope, path, now)
+        checks += found
+        if account is not None:
+            accounts.append(account)
+    if not any(check.health is not Health.ABSENT for check in checks[1:]):
         checks.append(Check("controls", Health.RED, "none was ever evaluated: run `kasauti demo`"))
     checks += [_vault(home), _register(home), _report(home), _dagster(home)]
     return Status(home.root, now, tuple(checks), tuple(accounts))
@@ -150,7 +159,7 @@ def accounts_of(home: Home, now: datetime) -> tuple[Account, ...]:
         if path.exists():
             with closing(Ledger.existing(path)) as ledger:
                 accounts.append(_account(ledger, _clock(home, ledger, now)))
-    return tuple(accounts) or (_unused(),)
+    return tuple(accounts) or (_unused(now),)
 
 
 def _folder(home: Home) -> Check:
@@ -166,11 +175,14 @@ def _folder(home: Home) -> Check:
 
 
 def _ledger(
-    home: Home, scope: Scope, path: Path, now: datetime
+    home: Home, scope: Scope, path: Place, now: datetime
 ) -> tuple[list[Check], Account | None]:
     """Check a ledger from its chain to its controls; without a whole chain nothing else is read."""
     name = f"{scope.value} ledger"
     try:
+        if not path.exists():
+            absent = [Check(name, Health.ABSENT, "not made yet")]
+            return absent + ([_switch(scope, path, None)] if is_stopped(path) else []), None
         with closing(Ledger.existing(path)) as ledger:
             chain = ledger.verify()
             if not chain.ok:
@@ -180,21 +192,52 @@ def _ledger(
                 wrong = f"{path} is a {ledger.scope.value} ledger: move it away"
                 return [Check(name, Health.RED, wrong), _switch(scope, path, None)], None
             account, book = _account(ledger, _clock(home, ledger, now)), ledger.book()
-    except LedgerError as error:
+            is_led = is_taken(ledger.path, ledger.engine)
+    except (LedgerError, LeaseError) as error:
         return [Check(name, Health.RED, str(error)), _switch(scope, path, None)], None
-    desk = "a desk works on it" if is_taken(path) else "no desk works on it now"
+    desk = "a desk works on it" if is_led else "no desk works on it now"
     whole = f"{chain.events} events, the chain holds; {desk}"
     checks = [Check(name, Health.OK, whole), _state(scope, book), _switch(scope, path, book)]
     return [*checks, _agreement(scope, book), _controls(scope, book)], account
 
 
 def _state(scope: Scope, book: Book) -> Check:
-    is_active = book.trading_state is TradingState.ACTIVE
-    health = Health.OK if is_active else Health.RED
-    return Check(f"{scope.value} trading", health, book.trading_state.value)
+    name, state, switches = f"{scope.value} trading", book.trading_state, book.switches
+    causes = [
+        f"{control} since {open_.at:%Y-%m-%d %H:%M}: {open_.reason}"
+        for control, open_ in sorted(switches.breakers.items())
+    ]
+    latched = [f"strategy {genome[:12]} is latched" for genome in sorted(switches.throttled)]
+    if state is TradingState.ACTIVE and not latched:
+        return Check(name, Health.OK, state.value)
+    told = "; ".join(causes + latched) or "by a person"
+    return Check(name, Health.RED, f"{state.value}: {told}; see `kasauti resume`")
 
 
-def _switch(scope: Scope, path: Path, book: Book | None) -> Check:
+def _state_of(ledger: Ledger, book: Book) -> dict[str, Any]:
+    found: dict[str, Any] = plain(
+        {
+            "trading": book.trading_state.value,
+            "chosen": book.switches.chosen.value,
+            "latched": book.latched or is_stopped(ledger.place),
+            "flatten": book.flatten,
+            "breakers": [
+                {"control": control, "state": b.state.value, "reason": b.reason, "since": b.at}
+                for control, b in sorted(book.switches.breakers.items())
+            ],
+            "latched_strategies": sorted(book.switches.throttled),
+            "lease": {
+                "held": is_taken(ledger.path, ledger.engine),
+                "host": book.host,
+                "epoch": book.epoch,
+                "since": book.hosted_at,
+            },
+        }
+    )
+    return found
+
+
+def _switch(scope: Scope, path: Place, book: Book | None) -> Check:
     halves = {"file": is_stopped(path), "ledger": book is not None and book.latched}
     stopped = [name for name, is_set in halves.items() if is_set]
     name = f"{scope.value} kill switch"
@@ -248,27 +291,29 @@ def _account(ledger: Ledger, clock: datetime) -> Account:
         clock,
         limits.profile,
         sealed,
+        book.limits_hash or limits.hash,
+        book.sealed_at,
+        note_of(limits, get_market(ledger.market), clock.date()).to_json(),
+        _state_of(ledger, book),
         _limits(book, limits, clock),
         plain(frames.positions_frame(book).to_dict("records")),
         plain(frames.controls_frame(book).to_dict("records")),
     )
 
 
-def _unused() -> Account:
+def _unused(now: datetime) -> Account:
     limits = limits_of()
-    return Account(
-        Scope.REPLAY.value, "", None, limits.profile, None, _limits(Book(), limits, None), [], []
-    )
+    charges = note_of(limits, get_market(DEFAULT_MARKET), now.date()).to_json()
+    rows = _limits(Book(), limits, None)
+    name, profile, hash_ = Scope.REPLAY.value, limits.profile, limits.hash
+    return Account(name, "", None, profile, None, hash_, None, charges, {}, rows, [], [])
 
 
 def _limits(book: Book, limits: Limits, clock: datetime | None) -> Rows:
     if book.limits is None or clock is None:
         book = Book()
-        book.limits, book.capital = limits, limits.capital
-    used = frames.limits_frame(book, clock or datetime.max).to_dict("records")
-    risk = {"limit": "risk per trade", "used": None, "allowed": limits.risk_per_trade}
-    found: Rows = plain([*used, risk])
-    return found
+        book.limits, book.capital, book.peak = limits, limits.capital, limits.capital
+    return [row.to_json() for row in limits_used(book, limits, clock)]
 
 
 # -- everything else -----------------------------------------------------------------------------

@@ -203,7 +203,8 @@ def test_limits_of_an_open_session(run: Run, desk: World) -> None:
     rows = {row["limit"]: (row["used"], row["allowed"]) for row in account["limits"]}
     assert rows["trades today"] == (1, LIMITS.trades_a_day)
     assert rows["positions"] == (1, LIMITS.slots)
-    assert rows["risk per trade"] == (None, float(LIMITS.risk_per_trade))
+    used, allowed = rows["risk per trade"]
+    assert 0 < used <= allowed == float(LIMITS.risk_per_trade)
     shown = run("limits").out
     assert f"sealed for {TODAY}" in shown and "trades today" in shown
 

@@ -2,7 +2,12 @@
 
 import pytest
 
-from kasauti.execution.events import LatchChanged
+from kasauti.execution.events import (
+    LatchChanged,
+    StrategyLatched,
+    TradingState,
+    TradingStateChanged,
+)
 from kasauti.execution.latch import Latch
 from kasauti.execution.model import Outcome, Scope
 from kasauti.home import Home
@@ -117,3 +122,65 @@ def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
     assert told.code == 1
     assert told.json["stopped"] is False
     assert "cannot be written" in told.err
+
+
+def test_kill_flatten_closes_what_is_held_as_its_stop_goes(
+    run: Run, desk: World, home: Home
+) -> None:
+    run("kill", "--reason", "stop first")
+    assert desk.ledger.book().flatten is False
+    told = run("kill", "--reason", "and out", "--who", "me", "--flatten", "--json")
+    assert told.json["flatten"] is True and told.json["ledgers"][0]["changed"] is True
+    changed = [r.event for r in desk.ledger.events() if isinstance(r.event, LatchChanged)]
+    assert [event.flatten for event in changed] == [False, True]
+    desk.desk.step(at(9, 18))
+    desk.tick(at(9, 19), "100.00")
+    assert "TEST" not in desk.desk.book.positions
+    assert not desk.desk.book.live_orders()
+    assert run("kill", "--flatten", "--json").json["ledgers"][0]["changed"] is False
+
+
+def test_resume_lets_breakers_and_latched_strategies_go(run: Run, desk: World) -> None:
+    book = desk.desk.book
+    assert book.limits is not None
+    opened = TradingStateChanged(TradingState.HALTED, "desk", "fell 21 %", "K23")
+    for event in (opened, StrategyLatched("f" * 64, "3 entries in TEST today (BUY)")):
+        desk.ledger.append(event, at=OPEN, epoch=desk.lease.epoch)
+    shown = run("status", "--json").json
+    assert "replay trading" in shown["red"]
+    (breaker,) = shown["ledgers"][0]["state"]["breakers"]
+    assert (breaker["control"], breaker["state"]) == ("K23", "HALTED")
+    assert "fell 21 %" in run("status").out
+    told = run("resume", "--reason", "accepted", "--who", "Asha", "--json")
+    assert told.json["ledgers"][0]["changed"] is True
+    assert any("Resumed by Asha: accepted" in message for _, message in desk.ledger.outbox())
+    after = run("status", "--json").json["ledgers"][0]["state"]
+    assert (after["trading"], after["breakers"], after["latched_strategies"]) == ("ACTIVE", [], [])
+    assert (
+        run("resume", "--reason", "x", "--who", "Asha", "--json").json["ledgers"][0]["changed"]
+        is False
+    )
+
+
+def test_a_person_reviews_the_trades(run: Run, desk: World) -> None:
+    desk.tick(at(9, 30), "90.00")
+    assert desk.desk.book.trades
+    (row,) = [
+        r for r in run("limits", "--json").json["ledgers"][0]["limits"] if r["limit"] == "review"
+    ]
+    assert "closes entries on" in row["used"]
+    told = run("review", "--who", "Asha", "--reason", "gap down, stop worked", "--json")
+    (looked,) = told.json["ledgers"]
+    assert (told.code, looked["trades"], looked["streak"]) == (0, 1, 1)
+    assert desk.desk.book.reviewed_at is not None
+    (row,) = [
+        r for r in run("limits", "--json").json["ledgers"][0]["limits"] if r["limit"] == "review"
+    ]
+    assert row["used"] == "nothing to review"
+    assert run("review", "--who", " ", "--reason", "x").code == 2
+
+
+def test_status_says_who_holds_the_lease(run: Run, desk: World) -> None:
+    lease = run("status", "--json").json["ledgers"][0]["state"]["lease"]
+    assert (lease["held"], lease["host"], lease["epoch"]) == (True, "test", desk.lease.epoch)
+    assert "held by test" in run("status").out

@@ -14,10 +14,12 @@ from kasauti.execution.gate import Passage, judge
 from kasauti.execution.model import Offset, OrderSide, Protection, Purpose, Scope
 from kasauti.execution.references import Reference
 from kasauti.execution.self_test import (
+    CONDITIONS,
     DAY,
     DAY_BEFORE,
     HEALTHY,
     INTENT,
+    LIMITS,
     NOW,
     PERMIT,
     TRIPS,
@@ -45,6 +47,22 @@ def closing(**changes: Any) -> GateInput:
     return replace(used(held=10), intent=replace(intent, **changes))
 
 
+def told(**changes: Any) -> GateInput:
+    return given(conditions=replace(CONDITIONS, **changes))
+
+
+def quoted(**changes: Any) -> GateInput:
+    return told(quotes={"TEST": replace(CONDITIONS.quotes["TEST"], **changes)})
+
+
+def ruled(**changes: Any) -> GateInput:
+    return given(limits=replace(LIMITS, **changes))
+
+
+def seconds(number: float) -> Any:
+    return NOW - timedelta(seconds=number)
+
+
 ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K01", "latch off", HEALTHY, True),
     ("K01", "latch on", given(latched=True), False),
@@ -56,6 +74,8 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K04", "replay permit in a replay", HEALTHY, True),
     ("K04", "replay permit in paper", given(scope=Scope.PAPER), False),
     ("K04", "permit of another genome", given(permit=replace(PERMIT, genome_hash="h")), False),
+    ("K04", "demoted since", used(demoted_at=NOW - timedelta(hours=1)), False),
+    ("K04", "demoted before", used(demoted_at=NOW - timedelta(2)), True),
     ("K04", "expired", given(permit=replace(PERMIT, valid_until=NOW)), False),
     ("K04", "not yet", given(permit=replace(PERMIT, valid_from=NOW + timedelta(1))), False),
     ("K05", "limit entry", HEALTHY, True),
@@ -78,6 +98,37 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K08", "exit far off", closing(limit_price=D("85.00")), True),
     ("K09", "one session old", given(fresh_day=DAY), False),
     ("K09", "from the future", given(reference=Reference("TEST", DAY, D(100))), False),
+    ("K09C", "bid under ask", HEALTHY, True),
+    ("K09C", "crossed", quoted(bid=D("100.10")), False),
+    ("K09C", "locked", quoted(bid=D("100.05")), False),
+    ("K09C", "no ask", quoted(ask=None), False),
+    ("K09C", "bid of 0", quoted(bid=D(0)), False),
+    ("K09C", "last price only, paper", quoted(bid=None, ask=None), True),
+    (
+        "K09C",
+        "last price only, live",
+        replace(quoted(bid=None, ask=None), broker="angel_one"),
+        False,
+    ),
+    ("K09Q", "a minute old", quoted(at=seconds(60)), True),
+    ("K09Q", "older", quoted(at=seconds(61)), False),
+    ("K09Q", "from the future", quoted(at=seconds(-3)), False),
+    ("K09Q", "bars have none", told(quoted=False, quotes={}), True),
+    ("K09R", "at the band", quoted(last=D(120)), True),
+    ("K09R", "beyond the band", quoted(last=D("120.05")), False),
+    ("K09R", "one hundredth", quoted(last=D(1)), False),
+    ("K09R", "negative", quoted(last=D(-100)), False),
+    ("K09W", "bars have none", told(quoted=False, quotes={}), True),
+    ("K09W", "none of this symbol yet", told(quotes={}), False),
+    ("K09W", "of an unknown time", quoted(at=None), False),
+    (
+        "K10",
+        "over the freeze quantity",
+        replace(
+            asked(quantity=11), reference=Reference("TEST", DAY_BEFORE, D(100), freeze_quantity=10)
+        ),
+        False,
+    ),
     ("K10", "at most", asked(quantity=10_000), True),
     ("K10", "one more", asked(quantity=10_001), False),
     ("K11", "at most", asked(quantity=1_000, limit_price=D(100)), True),
@@ -90,34 +141,74 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K14", "no slot", used(positions=2), False),
     ("K14", "held already", used(held=1), False),
     ("K14", "entry at work", used(working_entries=1), False),
+    ("K14", "room in strategy and sector", ruled(strategy_share=D("0.0101")), True),
+    ("K14", "strategy full", ruled(strategy_share=D("0.0100")), False),
+    (
+        "K14",
+        "sector full",
+        replace(ruled(sector_share=D("0.5")), usage=replace(UNUSED, sector_value=D(49_000))),
+        False,
+    ),
     ("K15", "fills the rest", used(gross=D(98_990)), True),
     ("K15", "over with open orders", used(gross=D(50_000), open_entry_value=D(49_000)), False),
     ("K16", "one sent", used(sent_this_second=1), True),
     ("K16", "two sent", used(sent_this_second=2), False),
+    ("K16", "119 this minute", used(sent_this_minute=119), True),
+    ("K16", "120 this minute", used(sent_this_minute=120), False),
     ("K16D", "200 sent today", used(sent_today=200), False),
     ("K17", "one like it", used(duplicates=1), False),
     ("K18", "one unanswered", used(unconfirmed=1), False),
+    ("K19", "twice today", used(repeats=2), True),
+    ("K19", "three times today", used(repeats=3), False),
+    ("K19", "latched", used(throttled=True), False),
+    ("K20", "meets our own order", used(crossing=1), False),
+    ("K21", "another symbol is listed", told(restricted=frozenset({"OTHER"})), True),
+    ("K21", "ban of the exchange", told(restricted=frozenset({"TEST"})), False),
+    ("K21", "the user's list", ruled(restricted=("OTHER", "TEST")), False),
     ("K22", "a rupee left", used(profit_today=D(-1_999)), True),
     ("K22", "lost it all", used(profit_today=D(-2_000)), False),
+    ("K23", "fell by a fifth, nearly", used(drawdown=D("0.1999")), True),
+    ("K23", "fell by a fifth", used(drawdown=D("0.20")), False),
     ("K24", "next session", used(sessions_since_stop=1), True),
     ("K24", "same session", used(sessions_since_stop=0), False),
     ("K25", "at the open", HEALTHY, True),
     ("K25", "before the open", given(now=NOW - timedelta(seconds=1)), False),
     ("K25", "after the window", given(now=NOW + timedelta(minutes=10)), False),
     ("K25", "shut", given(session=None), False),
+    ("K26", "yesterday's login", told(login_day=DAY_BEFORE), False),
+    ("K26", "no login", told(login_day=None), False),
+    ("K26", "another address", told(ip="192.0.2.2"), False),
+    ("K26", "no address", told(ip=None, registered_ip=None), False),
+    ("K27", "30 s ago", told(feed_at=seconds(30)), True),
+    ("K27", "price feed silent", told(feed_at=seconds(31)), False),
+    ("K27", "order feed silent", told(order_feed_at=seconds(31)), False),
+    ("K27", "never heard of", told(feed_at=None), False),
     ("K28", "differences", given(comparison=Comparison(NOW, ("TEST",))), False),
     ("K28", "an hour ago", given(comparison=Comparison(NOW - timedelta(hours=1), ())), False),
     ("K28", "from the future", given(comparison=Comparison(NOW + timedelta(1), ())), False),
+    ("K29", "2 s ahead", told(broker_time=seconds(2)), True),
+    ("K29", "3 s ahead", told(broker_time=seconds(3)), False),
+    ("K29", "3 s behind", told(broker_time=seconds(-3)), False),
+    ("K29", "not known", told(broker_time=None), False),
+    ("K29", "set back behind our last order", used(last_sent=seconds(-60)), False),
     ("K30", "exit of all", closing(), True),
     ("K30", "exit of more", closing(quantity=11), False),
     ("K30", "exit of nothing", replace(closing(), usage=UNUSED), False),
     ("K30", "exit the wrong way", closing(side=OrderSide.BUY), False),
     ("K30", "entry against a short", used(held=-5), False),
     ("K31", "lease lost", given(lease_held=False), False),
+    ("K32", "another symbol is halted", told(halted=frozenset({"OTHER"})), True),
+    ("K32", "the symbol is halted", told(halted=frozenset({"TEST"})), False),
+    ("K32", "the market is halted", told(market_halted=True), False),
+    ("K33", "yesterday's self-test", given(self_tested=DAY_BEFORE), False),
     ("K34", "no head", given(ledger_head=""), False),
     ("K35", "one left", used(entries_today=1), True),
     ("K35", "none left", used(entries_today=2), False),
     ("K35", "yesterday's limits", given(limits_day=DAY_BEFORE), False),
+    ("K35R", "due tomorrow", used(review_due=DAY + timedelta(1)), True),
+    ("K35R", "due today", used(review_due=DAY), False),
+    ("K35S", "starts today", ruled(start=DAY), True),
+    ("K35S", "starts tomorrow", ruled(start=DAY + timedelta(1)), False),
     ("K36", "stop loss and charges fit", HEALTHY, True),
     ("K36", "charges too high", given(exit_charges=D(943)), False),
     ("K36", "exactly the limit", given(exit_charges=D("942.50")), True),
@@ -151,18 +242,20 @@ JUDGED_BY = {
     "trading_state": "K03",
     "permit": "K04",
     "tick": "K06",
-    "reference": "K06 K07 K08 K09",
+    "reference": "K06 K07 K08 K09 K09R K10",
     "fresh_day": "K09",
-    "limits": "K07 K08 K10 K11 K12 K14 K15 K16D K22 K24 K35 K36 K37",
+    "limits": "K07 K08 K09R K10 K11 K12 K14 K15 K16D K19 K21 K22 K23 K24 K35 K35S K36 K37",
     "limits_day": "K35",
     "funds": "K13",
     "entry_charges": "K13 K36",
     "exit_charges": "K36",
-    "usage": "K12 K14 K15 K16 K16D K17 K18 K22 K24 K30 K35 K37",
+    "usage": "K04 K12 K14 K15 K16 K16D K17 K18 K19 K20 K22 K23 K24 K29 K30 K35 K35R K37",
     "session": "K25",
     "comparison": "K28",
     "lease_held": "K31",
     "ledger_head": "K34",
+    "conditions": "K09C K09Q K09R K09W K21 K26 K27 K29 K32",
+    "self_tested": "K33",
 }
 
 
@@ -197,6 +290,13 @@ UNDEFINED = [
     ("gross", used(gross=NAN)),
     ("open entry value", used(open_entry_value=NAN)),
     ("stop", asked(protection=Protection(Offset(NAN)))),
+    ("drawdown", used(drawdown=NAN)),
+    ("value of the strategy", used(strategy_value=NAN)),
+    ("value of the sector", used(sector_value=NAN)),
+    ("last price", quoted(last=NAN)),
+    ("infinite last price", quoted(last=D("Infinity"))),
+    ("bid", quoted(bid=NAN)),
+    ("ask", quoted(ask=NAN)),
 ]
 
 
@@ -242,6 +342,8 @@ def test_limits_never_trap_an_exit() -> None:
         funds=None,
         comparison=None,
         session=None,
+        conditions=None,
+        self_tested=None,
         reference=Reference("TEST", DAY_BEFORE - timedelta(9), D(300)),
         usage=replace(UNUSED, held=10, profit_today=D(-99_999), losing_streak=9),
     )

@@ -5,9 +5,11 @@ from kasauti.execution.model import Purpose
 
 
 def order_quantity(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K10: shares an order."""
+    """K10: shares an order, within the exchange's freeze quantity too."""
     quantity, most = given.intent.quantity, need(given.limits, "limits").max_quantity
-    return 0 < quantity <= most, {"quantity": str(quantity), "most": str(most)}
+    freeze = need(given.reference, "reference").freeze_quantity
+    figures = {"quantity": str(quantity), "most": str(most), "freeze": str(freeze)}
+    return 0 < quantity <= most and (freeze is None or quantity <= freeze), figures
 
 
 def order_value(given: GateInput) -> tuple[bool, dict[str, str]]:
@@ -31,11 +33,20 @@ def affordable(given: GateInput) -> tuple[bool, dict[str, str]]:
 
 
 def position(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K14: one position a symbol, its value bounded, and a free slot for it."""
+    """K14: one position a symbol, a free slot, and value left for symbol, strategy and sector."""
     used, limits = need(given.usage, "usage"), need(given.limits, "limits")
     single = used.held == 0 and used.working_entries == 0
-    fits = given.value <= limits.max_position_value and used.positions < limits.slots
+    strategy = number(used.strategy_value, "value of the strategy") + given.value
+    sector = number(used.sector_value, "value of the sector") + given.value
+    fits = (
+        given.value <= limits.max_position_value
+        and used.positions < limits.slots
+        and strategy <= limits.strategy_share * limits.capital
+        and sector <= limits.sector_share * limits.capital
+    )
     figures = {
+        "strategy": f"{strategy:.2f}",
+        "sector": f"{sector:.2f}",
         "held": str(used.held),
         "working": str(used.working_entries),
         "positions": str(used.positions),
@@ -56,6 +67,13 @@ def daily_loss(given: GateInput) -> tuple[bool, dict[str, str]]:
     profit = number(need(given.usage, "usage").profit_today, "profit today")
     allowed = need(given.limits, "limits").daily_loss
     return profit > -allowed, {"profit": f"{profit:.2f}", "allowed": str(allowed)}
+
+
+def drawdown(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K23: the equity has not fallen from its peak as far as it may."""
+    fallen = number(need(given.usage, "usage").drawdown, "drawdown")
+    most = need(given.limits, "limits").max_drawdown
+    return fallen < most, {"drawdown": f"{fallen:.4f}", "allowed": str(most)}
 
 
 def risk(given: GateInput) -> tuple[bool, dict[str, str]]:
@@ -82,5 +100,6 @@ AMOUNTS = (
     Control("K14", "POSITION", position),
     Control("K15", "GROSS_EXPOSURE", gross_exposure),
     Control("K22", "DAILY_LOSS", daily_loss),
+    Control("K23", "DRAWDOWN", drawdown),
     Control("K36", "TRADE_RISK", risk),
 )

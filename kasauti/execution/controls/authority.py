@@ -28,10 +28,16 @@ def trading_state(given: GateInput) -> tuple[bool, dict[str, str]]:
 
 
 def permit(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K04: the genome has a permit that counts in this ledger now."""
+    """K04: the genome has a permit that counts in this ledger now, and was not demoted since."""
     held, scope = need(given.permit, "permit"), need(given.scope, "scope")
-    figures = {"scope": held.scope.value, "until": held.valid_until.isoformat()}
-    return held.covers(given.intent.genome_hash, scope, given.now), figures
+    demoted = need(given.usage, "usage").demoted_at
+    figures = {
+        "scope": held.scope.value,
+        "until": held.valid_until.isoformat(),
+        "demoted": str(demoted),
+    }
+    stands = demoted is None or demoted < held.valid_from
+    return held.covers(given.intent.genome_hash, scope, given.now) and stands, figures
 
 
 def session(given: GateInput) -> tuple[bool, dict[str, str]]:
@@ -71,6 +77,24 @@ def lease(given: GateInput) -> tuple[bool, dict[str, str]]:
     return need(given.lease_held, "lease") is True, {"held": str(given.lease_held)}
 
 
+def self_tested(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K33: every control was tripped once for this session."""
+    day = need(given.self_tested, "day of the self-test")
+    return day == given.now.date(), {"tested": str(day)}
+
+
+def started(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K35S: the profile's start date has come."""
+    start = need(given.limits, "limits").start
+    return start is None or given.now.date() >= start, {"start": str(start)}
+
+
+def reviewed(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K35R: a person has looked at the trades as often as the profile asks."""
+    due = need(given.usage, "usage").review_due
+    return due is None or given.now.date() < due, {"due": str(due)}
+
+
 def recorded(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K34: the ledger can be written; the decision itself is its record before the send."""
     head = need(given.ledger_head, "ledger head")
@@ -86,5 +110,8 @@ AUTHORITY = (
     Control("K28", "NOT_RECONCILED", reconciled),
     Control("K30", "WOULD_FLIP", reduce_only, EVERY),
     Control("K31", "NO_LEASE", lease, EVERY),
+    Control("K33", "NOT_SELF_TESTED", self_tested),
     Control("K34", "NOT_RECORDED", recorded),
+    Control("K35R", "REVIEW_OVERDUE", reviewed),
+    Control("K35S", "NOT_STARTED", started),
 )

@@ -3,13 +3,19 @@
 from kasauti.execution.controls.model import EVERY, Control, GateInput, need
 
 RATE_CEILING = 5  # a second; the exchange's threshold is 10
+MINUTE_CEILING = 300
 
 
 def rate(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K16: placements and cancels a second; what is too fast waits."""
-    sent = need(given.usage, "usage").sent_this_second
-    most = RATE_CEILING if given.limits is None else given.limits.orders_a_second
-    return sent < most, {"this second": str(sent), "most": str(most)}
+    """K16: placements and cancels a second, and a minute; what is too fast waits."""
+    used, limits = need(given.usage, "usage"), given.limits
+    second = RATE_CEILING if limits is None else limits.orders_a_second
+    minute = MINUTE_CEILING if limits is None else limits.orders_a_minute
+    figures = {
+        "this second": f"{used.sent_this_second} of {second}",
+        "this minute": f"{used.sent_this_minute} of {minute}",
+    }
+    return used.sent_this_second < second and used.sent_this_minute < minute, figures
 
 
 def orders_a_day(given: GateInput) -> tuple[bool, dict[str, str]]:
@@ -28,6 +34,19 @@ def unconfirmed(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K18: the broker has answered every order of this symbol."""
     waiting = need(given.usage, "usage").unconfirmed
     return waiting == 0, {"unconfirmed": str(waiting)}
+
+
+def repeated(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K19: the strategy is not latched, and has not entered this symbol too often today."""
+    used, most = need(given.usage, "usage"), need(given.limits, "limits").repeats
+    figures = {"latched": str(used.throttled), "today": str(used.repeats), "most": str(most)}
+    return used.throttled is False and used.repeats < most, figures
+
+
+def self_cross(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K20: no working order of ours stands on the other side at a price that meets it."""
+    crossing = need(given.usage, "usage").crossing
+    return crossing == 0, {"crossing": str(crossing)}
 
 
 def cooldown(given: GateInput) -> tuple[bool, dict[str, str]]:
@@ -61,6 +80,8 @@ FLOW = (
     Control("K16D", "ORDERS_A_DAY", orders_a_day),
     Control("K17", "DUPLICATE", duplicate),
     Control("K18", "UNCONFIRMED", unconfirmed),
+    Control("K19", "REPEATED", repeated),
+    Control("K20", "SELF_CROSS", self_cross),
     Control("K24", "COOLDOWN", cooldown),
     Control("K35", "TRADES_A_DAY", trades_a_day),
     Control("K37", "LOSING_STREAK", losing_streak),

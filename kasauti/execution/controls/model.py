@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from kasauti.errors import KasautiError
 from kasauti.execution.approvals import Permit
+from kasauti.execution.conditions import Conditions
 from kasauti.execution.events import Decision, TradingState
 from kasauti.execution.limits import Limits
 from kasauti.execution.model import Intent, Purpose, Scope
@@ -74,6 +75,10 @@ class GateInput:
     comparison : Comparison
     ledger_head : str
         Hash of the last event: the ledger can be read and written.
+    conditions : Conditions
+        What the broker says of connection and market.
+    self_tested : date
+        Session whose controls were tripped once.
     """
 
     now: datetime
@@ -96,6 +101,8 @@ class GateInput:
     usage: Usage | None = None
     comparison: Comparison | None = None
     ledger_head: str | None = None
+    conditions: Conditions | None = None
+    self_tested: date | None = None
     faults: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -40,8 +40,10 @@ def _distance(given: GateInput) -> Decimal:
 
 def band(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K07: the limit lies inside the price band around the previous close."""
-    distance, limits = _distance(given), need(given.limits, "limits")
-    return distance <= limits.band, {"distance": f"{distance:.4f}", "band": str(limits.band)}
+    distance, most = _distance(given), need(given.limits, "limits").band
+    own = need(given.reference, "reference").band
+    most = most if own is None else min(most, number(own, "band"))
+    return distance <= most, {"distance": f"{distance:.4f}", "band": str(most)}
 
 
 def collar(given: GateInput) -> tuple[bool, dict[str, str]]:

@@ -1,0 +1,205 @@
+"""Circuit breakers: what the book and a fresh reading ask to be stopped; pure, it stops nothing.
+
+A loss halts only after several reads in a row agree, since one bad tick must not; what is lost or
+differs reduces at once. Breakers that watch a condition close when it is good again; those of
+losses, login and clock close by a person's word alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from kasauti.execution.conditions import Conditions
+from kasauti.execution.controls.connection import clock_fault, feed_fault, login_fault
+from kasauti.execution.events import StrategyLatched, TradingState, TradingStateChanged
+from kasauti.execution.model import Purpose
+from kasauti.execution.projections import Book
+from kasauti.execution.usage import drawdown
+
+DESK = "desk"
+LOSS = "K22"
+UNANIMOUS = 3  # reads in a row that have to agree
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was just read.
+
+    Attributes
+    ----------
+    now : datetime
+    equity : Decimal or None
+        At fresh prices; not a number, or None, where nobody can tell: such a read says nothing.
+    conditions : Conditions or None
+        None if the broker could not be asked.
+    differences : tuple of str
+        Between ledger and broker.
+    is_open : bool
+        Whether the market is: outside its hours login, feeds and clocks may sleep.
+    """
+
+    now: datetime
+    equity: Decimal | None
+    conditions: Conditions | None
+    differences: tuple[str, ...]
+    is_open: bool
+
+
+Check = Callable[[Book, Reading], str | None]
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """One breaker.
+
+    Attributes
+    ----------
+    control : str
+        The control that it belongs to.
+    state : TradingState
+        What it asks for.
+    check : callable
+        Why it should open; empty if all is well, None if the reading does not say.
+    reads : int
+        Readings at different moments that have to agree before it opens.
+    closes : bool
+        Whether it closes by itself when all is well again.
+    """
+
+    control: str
+    state: TradingState
+    check: Check
+    reads: int = 1
+    closes: bool = False
+
+
+def _daily_loss(book: Book, reading: Reading) -> str | None:
+    if book.limits is None or reading.equity is None or not reading.equity.is_finite():
+        return None
+    loss = book.opening_equity() - reading.equity
+    most = book.limits.daily_loss
+    return f"lost {loss:.2f} today, {most} is allowed" if loss >= most else ""
+
+
+def _drawdown(book: Book, reading: Reading) -> str | None:
+    if book.limits is None or reading.equity is None or not reading.equity.is_finite():
+        return None
+    fallen, most = drawdown(book, reading.equity), book.limits.max_drawdown
+    return f"fell {fallen:.2%} from the peak, {most:.0%} is allowed" if fallen >= most else ""
+
+
+def _streak(book: Book, reading: Reading) -> str | None:
+    del reading
+    if book.limits is None:
+        return None
+    return f"{book.streak} losses in a row" if book.streak >= book.limits.losing_streak else ""
+
+
+def _differences(book: Book, reading: Reading) -> str | None:
+    del book
+    return "; ".join(reading.differences)
+
+
+def _feeds(book: Book, reading: Reading) -> str | None:
+    del book
+    return _condition(reading, feed_fault)
+
+
+def _login(book: Book, reading: Reading) -> str | None:
+    del book
+    return _condition(reading, login_fault)
+
+
+def _clock(book: Book, reading: Reading) -> str | None:
+    del book
+    return _condition(reading, clock_fault)
+
+
+def _condition(reading: Reading, fault: Callable[[Conditions, datetime], str]) -> str | None:
+    if not reading.is_open:
+        return None
+    if reading.conditions is None:
+        return "the broker cannot be asked"
+    return fault(reading.conditions, reading.now)
+
+
+BREAKERS = (
+    Breaker(LOSS, TradingState.REDUCING, _daily_loss, UNANIMOUS),
+    Breaker("K23", TradingState.HALTED, _drawdown, UNANIMOUS),
+    Breaker("K26", TradingState.HALTED, _login, UNANIMOUS),
+    Breaker("K27", TradingState.REDUCING, _feeds, closes=True),
+    Breaker("K28", TradingState.REDUCING, _differences, closes=True),
+    Breaker("K29", TradingState.HALTED, _clock, UNANIMOUS),
+    Breaker("K37", TradingState.REDUCING, _streak),
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What several readings amount to: reads in a row that ask for each breaker."""
+
+    counts: Mapping[str, int]
+    at: datetime | None = None
+
+
+NOTHING_SEEN = Watched({})
+
+
+def watch(book: Book, reading: Reading, seen: Watched) -> tuple[list[TradingStateChanged], Watched]:
+    """Return the breakers that open or close on this reading, and what was seen so far.
+
+    Two readings of one moment count once. A reading that says nothing neither counts nor resets.
+    """
+    counts, changes = dict(seen.counts), []
+    fresh = seen.at is None or reading.now > seen.at
+    for breaker in BREAKERS:
+        reason = breaker.check(book, reading)
+        is_open = breaker.control in book.switches.breakers
+        if reason is None:
+            continue
+        if not reason:
+            counts.pop(breaker.control, None)
+            if is_open and breaker.closes:
+                changes.append(_changed(breaker, TradingState.ACTIVE, "good again", book))
+            continue
+        counts[breaker.control] = counts.get(breaker.control, 0) + fresh
+        if not is_open and counts[breaker.control] >= breaker.reads:
+            changes.append(_changed(breaker, breaker.state, reason, book))
+    return changes, Watched(counts, reading.now if fresh else seen.at)
+
+
+def repeated(book: Book, now: datetime) -> list[StrategyLatched]:
+    """Return the strategies that entered one symbol too often in this session (K19)."""
+    if book.limits is None:
+        return []
+    released = book.switches.released_at
+    counts: dict[tuple[str, str, str], int] = {}
+    for view in book.sent_on(now.date()):
+        intent, sent = view.intent, view.sent_at
+        after = released is None or (sent is not None and sent > released)
+        if intent.purpose is Purpose.ENTRY and after:
+            key = (intent.genome_hash, intent.symbol, intent.side.value)
+            counts[key] = counts.get(key, 0) + 1
+    return [
+        StrategyLatched(genome, f"{count} entries in {symbol} today ({side})")
+        for (genome, symbol, side), count in counts.items()
+        if count >= book.limits.repeats and genome not in book.switches.throttled
+    ]
+
+
+def alert_of(change: TradingStateChanged | StrategyLatched) -> str:
+    """Return the line that tells a person."""
+    if isinstance(change, StrategyLatched):
+        name, reason = change.genome_hash[:12], change.reason
+        return f"Strategy {name} is latched (K19): {reason}; `kasauti resume` releases it"
+    if change.state is TradingState.ACTIVE:
+        return f"Breaker {change.breaker} closed: {change.reason}"
+    return f"Breaker {change.breaker} opened, trading is {change.state.value}: {change.reason}"
+
+
+def _changed(breaker: Breaker, state: TradingState, reason: str, book: Book) -> TradingStateChanged:
+    limits = book.limits
+    opens = state is not TradingState.ACTIVE
+    flatten = limits is not None and limits.flatten_on_loss and opens and breaker.control == LOSS
+    return TradingStateChanged(state, DESK, reason, breaker.control, flatten)
