@@ -1,6 +1,6 @@
 """The book as tables for people: orders, positions, fills, trades, days, limits used, controls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kasauti.execution.controls import CONTROLS
-from kasauti.execution.model import Purpose
+from kasauti.execution.events import TwinCompared
+from kasauti.execution.limits_used import limits_used
 from kasauti.execution.projections import Book
 from kasauti.execution.signals import Signal
 from kasauti.market.bars import Floats, Times
@@ -81,6 +82,7 @@ def positions_frame(book: Book) -> pd.DataFrame:
                 "mark": mark,
                 "profit": position.quantity * (mark - position.average_price) - position.charges,
                 "genome": position.genome_hash,
+                "foreign": position.foreign,
             }
         )
     return _frame(rows, ["symbol", "quantity", "entry_price", "opened", "stop", "target", "mark"])
@@ -111,36 +113,11 @@ def profit_so_far(book: Book) -> tuple[Times, Floats]:
 
 
 def limits_frame(book: Book, now: datetime) -> pd.DataFrame:
-    """Return one row a limit: what is used today and what is allowed; empty before sealing."""
+    """Return one row a limit that is used up: used today, allowed; empty before sealing."""
     columns = ["limit", "used", "allowed"]
-    if book.limits is None:
-        return _frame([], columns)
-    limits = book.limits
-    entries = [
-        view
-        for view in book.sent_on(now.date())
-        if view.intent.purpose is Purpose.ENTRY and (view.state.is_working or view.filled)
-    ]
-    gross = sum(
-        (
-            abs(p.quantity) * book.marks.get(p.symbol, p.average_price)
-            for p in book.positions.values()
-        ),
-        Decimal(0),
-    )
-    loss = max(book.opening_equity() - book.equity(), Decimal(0))
-    used: Mapping[str, tuple[Any, Any]] = {
-        "trades today": (len(entries), limits.trades_a_day),
-        "positions": (len(book.positions), limits.slots),
-        "gross exposure": (gross, limits.max_gross),
-        "loss today": (loss, limits.daily_loss),
-        "losing streak": (book.streak, limits.losing_streak),
-        "orders today": (
-            sum(1 for at in book.sends if at.date() == now.date()),
-            limits.orders_a_day,
-        ),
-    }
-    rows = [{"limit": name, "used": value, "allowed": most} for name, (value, most) in used.items()]
+    found = [] if book.limits is None else limits_used(book, book.limits, now)
+    counted = [row for row in found if row.fraction is not None]
+    rows = [{name: getattr(row, name) for name in columns} for row in counted]
     return _frame(rows, columns)
 
 
@@ -156,6 +133,59 @@ def controls_frame(book: Book) -> pd.DataFrame:
         for control in CONTROLS
     ]
     return _frame(rows, ["control", "code", "evaluated", "red"])
+
+
+def twin_frame(compared: Iterable[TwinCompared]) -> pd.DataFrame:
+    """Return one row a leg and difference between paper and engine, oldest session first."""
+    rows = [
+        {
+            "day": row.day,
+            "genome": row.genome_hash,
+            "symbol": row.symbol,
+            "leg": row.leg.value,
+            "kind": row.kind.value,
+            "engine_quantity": row.engine_quantity,
+            "paper_quantity": row.paper_quantity,
+            "engine_price": row.engine_price,
+            "paper_price": row.paper_price,
+            "explanation": row.explanation,
+            "within": row.within,
+            "control": row.control,
+        }
+        for one in sorted(compared, key=lambda one: one.day)
+        for row in one.rows
+    ]
+    return _frame(rows, ["day", "genome", "symbol", "leg", "kind", "explanation", "within"])
+
+
+def slippage_frame(compared: Iterable[TwinCompared]) -> pd.DataFrame:
+    """Return one row a leg that both traded: what paper paid more than the engine.
+
+    ``basis_points`` and ``money`` are positive where the account did worse; the engine's price has
+    its own half-spread and impact in it.
+    """
+    rows = []
+    seen = set()
+    for row in (row for one in sorted(compared, key=lambda one: one.day) for row in one.rows):
+        key = (row.day, row.genome_hash, row.symbol, row.leg)
+        if row.engine_price is None or row.paper_price is None or key in seen:
+            continue
+        seen.add(key)
+        worse = (row.paper_price - row.engine_price) * row.worse
+        rows.append(
+            {
+                "day": row.day,
+                "genome": row.genome_hash,
+                "symbol": row.symbol,
+                "leg": row.leg.value,
+                "quantity": row.paper_quantity,
+                "engine_price": row.engine_price,
+                "paper_price": row.paper_price,
+                "basis_points": worse / row.engine_price * 10_000,
+                "money": worse * row.paper_quantity,
+            }
+        )
+    return _frame(rows, ["day", "genome", "symbol", "leg", "quantity", "basis_points", "money"])
 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -19,6 +20,7 @@ from kasauti.errors import UsageError
 # A bad price must reach the gate, which refuses it by its code, and the ledger, which keeps it.
 Money = Annotated[Decimal, Field(allow_inf_nan=True)]
 
+ADOPTED = "ADOPTED|"  # begins the key of what came from outside; its tag follows
 TAG_LENGTH = 19  # Angel One's ordertag: fewer than 20 characters, [A-Za-z0-9]
 
 
@@ -47,12 +49,13 @@ class OrderSide(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why an order is wanted; only an entry may raise the exposure."""
+    """Why an order is wanted; only an entry may raise the exposure. A foreign one is not ours."""
 
     ENTRY = "ENTRY"
     EXIT = "EXIT"
     STOP = "STOP"
     TARGET = "TARGET"
+    FOREIGN = "FOREIGN"
 
 
 class OrderType(StrEnum):
@@ -217,8 +220,14 @@ class Fill:
     at: datetime
 
 
+@lru_cache(maxsize=1 << 16)
 def tag_of(key: str) -> str:
-    """Return the order tag of an intent's key: 19 characters of base 32 over its sha256."""
+    """Return the order tag of an intent's key: 19 characters of base 32 over its sha256.
+
+    What was adopted keeps the tag that it has at the broker.
+    """
+    if key.startswith(ADOPTED):
+        return key.removeprefix(ADOPTED)
     return b32encode(hashlib.sha256(key.encode()).digest()).decode()[:TAG_LENGTH]
 
 

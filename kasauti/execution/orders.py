@@ -67,9 +67,10 @@ _RESTS = {E.AWAIT_TRIGGER: S.TRIGGER_PENDING, E.REST: S.OPEN, E.FILL_PART: S.PAR
 _FROM_BROKER = {E.ACKNOWLEDGE: S.ACCEPTED, **_RESTS, **_ENDS, E.REJECT: S.REJECTED}
 
 # Events may repeat, and an acknowledgement may come after the fill: what is older than the state
-# changes nothing. A fill may come after the cancel that it outran: its shares count, the order
-# stays ended unless it is now whole.
+# changes nothing. A fill may come after the cancel or the refusal that it outran: its shares count,
+# the order stays ended unless it is now whole. A rejected order that filled in part was cancelled.
 _LATE = (E.LOSE, E.ACKNOWLEDGE, E.AWAIT_TRIGGER, E.REST, E.FILL_PART)
+_ENDINGS = (E.CANCEL, E.LAPSE, E.REJECT)
 
 TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
     S.QUEUED: {E.DENY: S.DENIED, E.EXPIRE: S.EXPIRED, E.SEND: S.SENT},
@@ -87,12 +88,18 @@ TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
         **_FROM_BROKER,
         **dict.fromkeys((E.LOSE, E.ACKNOWLEDGE, E.AWAIT_TRIGGER), S.OPEN),
     },
-    S.PARTIALLY_FILLED: {**_ENDS, **dict.fromkeys(_LATE, S.PARTIALLY_FILLED)},
-    S.FILLED: dict.fromkeys((*_LATE, E.FILL), S.FILLED),
-    S.CANCELLED: {**dict.fromkeys((*_LATE, E.CANCEL, E.LAPSE), S.CANCELLED), E.FILL: S.FILLED},
-    S.REJECTED: dict.fromkeys(
-        (E.LOSE, E.ACKNOWLEDGE, E.AWAIT_TRIGGER, E.REST, E.REJECT), S.REJECTED
-    ),
+    S.PARTIALLY_FILLED: {
+        **_ENDS,
+        **dict.fromkeys(_LATE, S.PARTIALLY_FILLED),
+        E.REJECT: S.CANCELLED,
+    },
+    S.FILLED: dict.fromkeys((*_LATE, E.FILL, *_ENDINGS), S.FILLED),
+    S.CANCELLED: {**dict.fromkeys((*_LATE, *_ENDINGS), S.CANCELLED), E.FILL: S.FILLED},
+    S.REJECTED: {
+        **dict.fromkeys((*_LATE, *_ENDINGS), S.REJECTED),
+        E.FILL_PART: S.CANCELLED,
+        E.FILL: S.FILLED,
+    },
     S.LAPSED: {**dict.fromkeys((*_LATE, E.CANCEL, E.LAPSE), S.LAPSED), E.FILL: S.FILLED},
 }
 

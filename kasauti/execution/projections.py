@@ -5,29 +5,27 @@ feed and no broker.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from kasauti.execution import events as ev
+from kasauti.execution.holdings import Holdings
 from kasauti.execution.limits import Limits
 from kasauti.execution.model import (
+    ADOPTED,
     Fill,
     Intent,
+    Offset,
+    OrderSide,
+    Protection,
     Purpose,
     Scope,
     tag_of,
 )
-from kasauti.execution.orders import OrderEvent, advance
-from kasauti.execution.views import (
-    ZERO,
-    ClosedTrade,
-    DayResult,
-    OrderView,
-    Position,
-    protected,
-)
+from kasauti.execution.orders import OrderEvent, OrderState, advance
+from kasauti.execution.switches import STREAK, Switches
+from kasauti.execution.views import ZERO, ClosedTrade, DayResult, OrderView, Position, changed
 
 
 class Book:
@@ -41,8 +39,15 @@ class Book:
         self.limits: Limits | None = None
         self.limits_day: date | None = None
         self.capital = ZERO
-        self.trading_state = ev.TradingState.ACTIVE
+        self.host = ""
+        self.hosted_at: datetime | None = None
+        self.limits_hash = ""
+        self.sealed_at: datetime | None = None
+        self.switches = Switches()
+        self.reviewed_at: datetime | None = None
+        self.peak = ZERO
         self.latched = False
+        self.flatten = False
         self.streak = 0
         self.differences: tuple[str, ...] = ()
         self.orders: dict[str, OrderView] = {}
@@ -50,15 +55,22 @@ class Book:
         self.children: dict[str, list[str]] = {}
         self.sends: list[datetime] = []
         self.sent: dict[date, list[str]] = {}
-        self.positions: dict[str, Position] = {}
+        self.holdings = Holdings()
+        self.positions: dict[str, Position] = self.holdings.positions
         self.fills: dict[str, Fill] = {}
-        self.trades: list[ClosedTrade] = []
+        self.trades: list[ClosedTrade] = self.holdings.trades
+        self.acknowledged_at: datetime | None = None
         self.days: list[DayResult] = []
         self.marks: dict[str, Decimal] = {}
         self.cash_flow = ZERO
+        self.paid_in = ZERO
         self.charges = ZERO
-        self.evaluated: dict[str, datetime] = {}
+        self._spoke: dict[tuple[str, ...], datetime] = {}
+        self._judged: tuple[tuple[ev.Decision, ...], tuple[str, ...]] = ((), ())
         self.self_tested: date | None = None
+        self.demoted: dict[str, datetime] = {}
+        self.asked: ev.ArmingAsked | None = None
+        self.armed: ev.Armed | None = None
 
     def apply(self, record: ev.Record) -> None:
         """Take in the next event.
@@ -73,6 +85,16 @@ class Book:
             handler(self, record.event, record.at)
         self.seq = record.seq
         self.epoch = record.epoch
+
+    @property
+    def trading_state(self) -> ev.TradingState:
+        """The strictest of what a person chose and what open breakers ask for."""
+        return self.switches.state
+
+    @property
+    def evaluated(self) -> dict[str, datetime]:
+        """When each control was last evaluated; one that never was is missing."""
+        return {control: at for controls, at in self._spoke.items() for control in controls}
 
     def order(self, key: str) -> OrderView | None:
         """Return the order of the intent `key`, None if it was never committed."""
@@ -100,8 +122,11 @@ class Book:
         return self.capital + self.cash_flow + held
 
     def opening_equity(self) -> Decimal:
-        """Return the equity at the last close, or the capital before the first."""
-        return self.days[-1].equity if self.days else self.capital
+        """Return the equity at the last close, or the capital before the first.
+
+        Money that came in from outside since then counts as if it had been there.
+        """
+        return self.days[-1].equity + self.paid_in if self.days else self.capital
 
     def fingerprint(self) -> dict[str, Any]:
         """Return all that a crash must not change: no epochs, event numbers or reconciliations."""
@@ -113,6 +138,8 @@ class Book:
             "days": self.days,
             "cash": self.cash_flow,
             "state": self.trading_state,
+            "breakers": sorted(self.switches.breakers),
+            "throttled": sorted(self.switches.throttled),
             "latched": self.latched,
             "streak": self.streak,
         }
@@ -121,11 +148,14 @@ class Book:
         del at
         self.scope, self.market = event.scope, event.market
 
+    def _on_epoch_raised(self, event: ev.EpochRaised, at: datetime) -> None:
+        self.host, self.hosted_at = event.host, at
+
     def _on_limits_sealed(self, event: ev.LimitsSealed, at: datetime) -> None:
-        del at
         if self.limits is None:
-            self.capital = event.limits.capital
+            self.capital = self.peak = event.limits.capital
         self.limits, self.limits_day = event.limits, event.day
+        self.limits_hash, self.sealed_at = event.hash, at
 
     def _on_self_tested(self, event: ev.SelfTested, at: datetime) -> None:
         del at
@@ -137,15 +167,18 @@ class Book:
         self.live[tag] = None
         if event.intent.parent is not None:
             self.children.setdefault(event.intent.parent, []).append(tag)
-        position = self.positions.get(event.intent.symbol)
-        if event.intent.purpose is Purpose.EXIT and position is not None:
-            self.positions[position.symbol] = replace(position, leaving=True)
+        if event.intent.purpose is Purpose.EXIT and event.intent.symbol in self.positions:
+            self.holdings.leave(event.intent.symbol, at)
 
     def _on_intent_dropped(self, event: ev.IntentDropped, at: datetime) -> None:
         self._move(tag_of(event.key), event.event, at, code=event.code)
 
     def _on_gate_decided(self, event: ev.GateDecided, at: datetime) -> None:
-        self.evaluated.update(dict.fromkeys((d.control for d in event.decisions), at))
+        if event.decisions is not self._judged[0]:  # a rebuild hands out the same again and again
+            self._judged = event.decisions, tuple(one.control for one in event.decisions)
+        spoke = self._judged[1]
+        self._spoke.pop(spoke, None)  # the latest stands last
+        self._spoke[spoke] = at
         tag = tag_of(event.key)
         if event.allowed:
             self.sends.append(at)
@@ -164,7 +197,7 @@ class Book:
         if event.event is OrderEvent.REST and order.intent.trigger_price is not None:
             changes["triggered"] = True
         at = event.at or at
-        if event.event is OrderEvent.CANCEL:
+        if event.event is OrderEvent.CANCEL and not order.state.is_final:
             self.sends.append(at)
         if event.event is OrderEvent.NEVER_ARRIVED and order.sent_at is not None:
             self.sends.remove(order.sent_at)
@@ -186,6 +219,7 @@ class Book:
             OrderEvent.FILL if whole else OrderEvent.FILL_PART,
             fill.at,
             filled=filled,
+            filled_at=max(fill.at, order.filled_at or fill.at),
             value=order.value + fill.quantity * fill.price,
             charges=order.charges + fill.charges,
         )
@@ -193,103 +227,120 @@ class Book:
         self.charges += fill.charges
         self._hold(fill, order.intent)
 
+    def _hold(self, fill: Fill, intent: Intent) -> None:
+        known = len(self.trades)
+        in_order = self.holdings.fill(fill, intent)
+        if not in_order or len(self.trades) != known:
+            self.streak = self._losses_in_a_row()
+
+    def _losses_in_a_row(self) -> int:
+        losses = 0
+        for trade in reversed(self.trades):
+            seen = self.acknowledged_at is not None and trade.exit_time <= self.acknowledged_at
+            if trade.profit >= 0 or seen:
+                break
+            losses += 1
+        return losses
+
     def _on_protection_revised(self, event: ev.ProtectionRevised, at: datetime) -> None:
-        del at
-        position = self.positions.get(event.symbol)
-        if position is not None and position.parent == event.parent:
-            revised = replace(position, stop_price=event.stop_price)
-            self.positions[event.symbol] = revised
+        self.holdings.revise(event.symbol, event.parent, event.stop_price, at)
 
     def _on_trading_state_changed(self, event: ev.TradingStateChanged, at: datetime) -> None:
-        del at
-        self.trading_state = event.state
+        if self.switches.change(event, at):
+            self.peak = self.equity()  # a fall that a person accepted is measured from here on
+
+    def _on_resumed(self, event: ev.Resumed, at: datetime) -> None:
+        del event
+        if self.switches.resume(at):
+            self.peak = self.equity()
+
+    def _on_strategy_latched(self, event: ev.StrategyLatched, at: datetime) -> None:
+        self.switches.throttled[event.genome_hash] = at
+
+    def _on_reviewed(self, event: ev.Reviewed, at: datetime) -> None:
+        del event
+        self.reviewed_at = at
 
     def _on_latch_changed(self, event: ev.LatchChanged, at: datetime) -> None:
         del at
         self.latched = event.latched
+        self.flatten = event.latched and (self.flatten or event.flatten)
 
     def _on_acknowledged(self, event: ev.Acknowledged, at: datetime) -> None:
         del event
         if self.trades and self.trades[-1].exit_time.date() < at.date():
             self.streak = 0  # a word on the day of the loss itself changes nothing
+            self.acknowledged_at = at
+            self.switches.breakers.pop(STREAK, None)
 
     def _on_reconciled(self, event: ev.Reconciled, at: datetime) -> None:
         del at
         self.differences = event.differences
+
+    def _on_order_adopted(self, event: ev.OrderAdopted, at: datetime) -> None:
+        tag, placed_at = event.intent.tag, event.intent.valid_from
+        self.orders[tag] = OrderView(
+            event.intent, OrderState.ACCEPTED, at, placed_at, broker_id=event.broker_id
+        )
+        self.live[tag] = None
+
+    def _on_position_adopted(self, event: ev.PositionAdopted, at: datetime) -> None:
+        held = self.positions.get(event.symbol)
+        change = event.quantity - (0 if held is None else held.quantity)
+        self.cash_flow -= change * event.price
+        known = len(self.trades)
+        self.holdings.adopt(event.symbol, event.quantity, event.price, _adopted(event, at))
+        if len(self.trades) != known:
+            self.streak = self._losses_in_a_row()
+
+    def _on_funds_adopted(self, event: ev.FundsAdopted, at: datetime) -> None:
+        del at
+        self.capital += event.amount
+        self.paid_in += event.amount
+        self.peak += event.amount
 
     def _on_session_closed(self, event: ev.SessionClosed, at: datetime) -> None:
         del at
         self.marks.update(event.marks)
         charged = sum((day.charges for day in self.days), ZERO)
         equity = self.equity()
+        self.peak = max(self.peak, equity)
         self.days.append(
             DayResult(event.day, equity, equity - self.opening_equity(), self.charges - charged)
         )
+        self.paid_in = ZERO
+
+    def _on_strategy_demoted(self, event: ev.StrategyDemoted, at: datetime) -> None:
+        self.demoted[event.genome_hash] = at
+
+    def _on_arming_asked(self, event: ev.ArmingAsked, at: datetime) -> None:
+        del at
+        self.asked = event
+
+    def _on_armed(self, event: ev.Armed, at: datetime) -> None:
+        del at
+        self.asked, self.armed = None, event
+
+    def _on_disarmed(self, event: ev.Disarmed, at: datetime) -> None:
+        del event, at
+        self.asked = self.armed = None
 
     def _move(self, tag: str, event: OrderEvent, at: datetime, **changes: Any) -> None:
         order = self.orders[tag]
         state = advance(order.state, event)
+        moved = changed(order, state=state, **changes)
         if state.is_final:
             self.live.pop(tag, None)
             if not order.state.is_final:
-                changes["ended_at"] = at
-        self.orders[tag] = replace(order, state=state, **changes)
-
-    def _hold(self, fill: Fill, intent: Intent) -> None:
-        position = self.positions.get(fill.symbol)
-        signed = fill.side.sign * fill.quantity
-        value = fill.quantity * fill.price
-        if position is None:
-            self.positions[fill.symbol] = protected(
-                Position(
-                    fill.symbol,
-                    signed,
-                    intent.key,
-                    intent.genome_hash,
-                    fill.at,
-                    intent.product,
-                    fill.quantity,
-                    value,
-                    charges=fill.charges,
-                ),
-                intent,
-            )
-            return
-        held = replace(
-            position, quantity=position.quantity + signed, charges=position.charges + fill.charges
-        )
-        if fill.side.sign == position.sign:
-            held = replace(held, entered=held.entered + fill.quantity, cost=held.cost + value)
-            self.positions[fill.symbol] = protected(held, intent)
-            return
-        held = replace(held, exited=held.exited + fill.quantity, proceeds=held.proceeds + value)
-        self.positions[fill.symbol] = held
-        if held.quantity == 0:
-            del self.positions[fill.symbol]
-            self._close(position, held, fill, intent.purpose)
-
-    def _close(self, before: Position, flat: Position, fill: Fill, reason: Purpose) -> None:
-        profit = before.sign * (flat.proceeds - flat.cost) - flat.charges
-        self.trades.append(
-            ClosedTrade(
-                flat.symbol,
-                flat.genome_hash,
-                "long" if before.sign > 0 else "short",
-                flat.entered,
-                flat.opened_at,
-                flat.average_price,
-                fill.at,
-                flat.proceeds / flat.exited,
-                reason,
-                flat.charges,
-                profit,
-            )
-        )
-        self.streak = self.streak + 1 if profit < 0 else 0
+                moved = changed(moved, ended_at=max(at, moved.filled_at or at))
+            elif moved.filled_at is not None and order.ended_at is not None:
+                moved = changed(moved, ended_at=max(order.ended_at, moved.filled_at))
+        self.orders[tag] = moved
 
 
 _HANDLERS: dict[type[Any], Callable[[Book, Any, datetime], None]] = {
     ev.Genesis: Book._on_genesis,
+    ev.EpochRaised: Book._on_epoch_raised,
     ev.LimitsSealed: Book._on_limits_sealed,
     ev.SelfTested: Book._on_self_tested,
     ev.IntentCommitted: Book._on_intent_committed,
@@ -299,8 +350,37 @@ _HANDLERS: dict[type[Any], Callable[[Book, Any, datetime], None]] = {
     ev.OrderFilled: Book._on_order_filled,
     ev.ProtectionRevised: Book._on_protection_revised,
     ev.TradingStateChanged: Book._on_trading_state_changed,
+    ev.StrategyLatched: Book._on_strategy_latched,
+    ev.Resumed: Book._on_resumed,
+    ev.Reviewed: Book._on_reviewed,
     ev.LatchChanged: Book._on_latch_changed,
     ev.Acknowledged: Book._on_acknowledged,
     ev.Reconciled: Book._on_reconciled,
+    ev.OrderAdopted: Book._on_order_adopted,
+    ev.PositionAdopted: Book._on_position_adopted,
+    ev.FundsAdopted: Book._on_funds_adopted,
     ev.SessionClosed: Book._on_session_closed,
+    ev.StrategyDemoted: Book._on_strategy_demoted,
+    ev.ArmingAsked: Book._on_arming_asked,
+    ev.Armed: Book._on_armed,
+    ev.Disarmed: Book._on_disarmed,
 }
+
+
+def _adopted(event: ev.PositionAdopted, at: datetime) -> Intent:
+    """Return the intent that stands for a position from outside."""
+    stop = None if event.stop is None else Protection(Offset(event.stop, of_price=True))
+    return Intent(
+        key=f"{ADOPTED}{event.symbol}|{at.isoformat()}",
+        genome_hash="",
+        signal_version="",
+        symbol=event.symbol,
+        side=OrderSide.BUY if event.quantity >= 0 else OrderSide.SELL,
+        quantity=abs(event.quantity),
+        purpose=Purpose.FOREIGN,
+        limit_price=event.price,
+        valid_from=at,
+        valid_until=at,
+        protection=stop,
+        product=event.product,
+    )

@@ -1,16 +1,39 @@
-"""Ledger against broker: what the ledger has to learn, and where the two still differ; pure."""
+"""Ledger against broker: what the ledger has to learn, and where the two still differ; pure.
 
-from collections.abc import Sequence
-from datetime import datetime
+News of our own orders is taken in at once. What cannot be explained by news is a difference: it
+closes entries, and once it has stood unchanged for a while the broker is believed, since it is the
+truth about what happened. One reading proves nothing: books lag and lack rows.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from kasauti.execution.brokers.base import BrokerOrder, BrokerPosition
-from kasauti.execution.events import OrderFilled, OrderMoved
+from kasauti.execution.events import (
+    FundsAdopted,
+    OrderAdopted,
+    OrderFilled,
+    OrderMoved,
+    PositionAdopted,
+)
 from kasauti.execution.gate import Snapshot
 from kasauti.execution.ledger import Entry
-from kasauti.execution.model import Scope
-from kasauti.execution.orders import OrderEvent, OrderState, advance
+from kasauti.execution.model import (
+    ADOPTED,
+    Intent,
+    Offset,
+    OrderSide,
+    Product,
+    Protection,
+    Purpose,
+    Scope,
+)
+from kasauti.execution.orders import TRANSITIONS, OrderEvent, OrderState
 from kasauti.execution.projections import Book
-from kasauti.execution.views import OrderView
+from kasauti.execution.text import storable
+from kasauti.execution.views import ZERO, OrderView
 
 _TOLD_BY = {
     OrderState.TRIGGER_PENDING: OrderEvent.AWAIT_TRIGGER,
@@ -21,11 +44,49 @@ _TOLD_BY = {
 }
 
 NEVER_ARRIVED = "NEVER_ARRIVED"
+VANISHED = "VANISHED"
+FOREIGN_STOP = Decimal("0.05")  # of the price: nobody told us where such a position should end
+CONSISTENT_READS = 3  # at different moments, before the broker is believed
+STANDING = timedelta(seconds=30)
+# Shares do not leave during a session without an order; a book that came back empty says so, too,
+# and our stops would be taken back on its word.
+STANDING_GONE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One disagreement in plain words, and what the ledger takes over if it stands for long."""
+
+    text: str
+    settlement: tuple[Entry, ...] = ()
+    patience: timedelta = STANDING
+
+
+@dataclass
+class Standing:
+    """How long each difference has stood unchanged; of this process, a restart begins anew."""
+
+    _seen: dict[str, tuple[datetime, datetime, int]] = field(default_factory=dict)
+
+    def settled(self, found: Sequence[Difference], now: datetime) -> list[Entry]:
+        """Count this reading and return what those amount to that have stood long enough."""
+        seen = {}
+        for difference in found:
+            first, last, reads = self._seen.get(difference.text, (now, now, 0))
+            seen[difference.text] = (first, now, reads + (reads == 0 or now > last))
+        self._seen = seen
+        return [
+            entry
+            for difference in found
+            for entry in difference.settlement
+            if seen[difference.text][2] >= CONSISTENT_READS
+            and now - seen[difference.text][0] >= difference.patience
+        ]
 
 
 def new_answers(book: Book, snapshot: Snapshot) -> list[Entry]:
     """Return the acknowledgements that were lost: orders unanswered here that the broker has."""
-    known = {row.order.tag: row for row in snapshot.orders}
+    known = _rows(snapshot)
     return [
         Entry(OrderMoved(row.order.tag, OrderEvent.ACKNOWLEDGE, row.broker_id))
         for view in book.live_orders()
@@ -40,60 +101,195 @@ def new_fills(book: Book, snapshot: Snapshot) -> list[Entry]:
     return [
         Entry(OrderFilled(fill), f"fill:{fill.id}")
         for fill in sorted(snapshot.trades, key=lambda fill: fill.at)
-        if fill.id not in book.fills and fill.tag in book.orders
+        if fill.id not in book.fills
+        and (view := book.orders.get(fill.tag)) is not None
+        and OrderEvent.FILL in TRANSITIONS[view.state]
     ]
 
 
-def new_moves(book: Book, snapshot: Snapshot) -> list[Entry]:
+def new_moves(book: Book, snapshot: Snapshot, asked: Collection[str] | None = None) -> list[Entry]:
     """Return what happened to our orders beside fills; call it once these are in the book.
 
     An unanswered placement is looked up by its tag. Where the broker's book proves that it never
     arrived, it ends as rejected and is not sent again; a replay, whose time stood still while its
     process was down, takes it back into the queue, since that moment has not passed.
+
+    Parameters
+    ----------
+    book, snapshot
+    asked : collection of str or None
+        Tags that this desk asked to cancel: any other cancel is an alert. None: not known.
     """
-    known = {row.order.tag: row for row in snapshot.orders}
+    known = _rows(snapshot)
     moves: list[Entry] = []
     for view in book.live_orders():
         row = known.get(view.intent.tag)
         if row is not None:
-            moves.extend(_move(view, row))
+            moves.extend(_move(view, row, book, asked))
         elif view.state.is_unconfirmed and snapshot.absence_is_proof:
             moves.append(_absent(view, book.scope))
+        elif view.state.is_working and snapshot.absence_is_proof:
+            moves.append(_vanished(view, book))
     return moves
 
 
 def differences(book: Book, snapshot: Snapshot) -> tuple[str, ...]:
     """Return in plain words where ledger and broker disagree, sorted; empty if they agree."""
-    found = [
-        f"order {row.broker_id} of {row.order.symbol} is not ours"
+    return tuple(sorted(difference.text for difference in compare(book, snapshot, {})))
+
+
+def revenants(book: Book, snapshot: Snapshot) -> list[str]:
+    """Return the tags of our orders that work at the broker though they have ended here."""
+    return [
+        row.order.tag
         for row in snapshot.orders
-        if row.order.tag not in book.orders
+        if row.state.is_working
+        and (view := book.orders.get(row.order.tag)) is not None
+        and not view.state.is_working
     ]
-    found += [
-        f"order {view.intent.tag} of {view.intent.symbol} is unanswered"
-        for view in book.live_orders()
-        if view.state.is_unconfirmed
-    ]
+
+
+def compare(book: Book, snapshot: Snapshot, closes: Mapping[str, Decimal]) -> list[Difference]:
+    """Return where ledger and broker disagree once all news is in the book, sorted.
+
+    Parameters
+    ----------
+    book, snapshot
+    closes : mapping of symbol to Decimal
+        Last closes, at which positions from outside are booked; without one none is taken over.
+    """
+    found, unclear = _orders(book, snapshot)
+    found += _positions(book, snapshot.positions, closes, unclear)
+    if not unclear:
+        found += _funds(book, snapshot.funds, settles=not found)
+    return sorted(found, key=lambda difference: difference.text)
+
+
+def _rows(snapshot: Snapshot) -> dict[str, BrokerOrder]:
+    return {row.order.tag: row for row in snapshot.orders}
+
+
+def _orders(book: Book, snapshot: Snapshot) -> tuple[list[Difference], set[str]]:
+    """Return the differences in orders, and the symbols whose positions they may explain."""
+    known = _rows(snapshot)
+    found: list[tuple[str, Difference]] = []
+    for row in known.values():
+        order, view = row.order, book.orders.get(row.order.tag)
+        if view is None:
+            if row.state.is_working or row.filled:
+                found.append((order.symbol, _stranger(row)))
+        elif row.filled != view.filled:
+            text = f"order {order.tag} of {order.symbol}: {view.filled} filled in the ledger, "
+            found.append((order.symbol, Difference(f"{text}{row.filled} at the broker")))
+        elif row.state.is_working and not view.state.is_working:
+            text = f"order {order.tag} of {order.symbol} has ended here, works at the broker"
+            found.append((order.symbol, Difference(text)))
+    for view in book.live_orders():
+        intent, absent = view.intent, view.intent.tag not in known
+        name = f"order {intent.tag} of {intent.symbol}"
+        if view.state.is_unconfirmed:
+            gone = (_absent(view, Scope.PAPER),) if absent else ()
+            found.append((intent.symbol, Difference(f"{name} is unanswered", gone)))
+        elif absent and view.state.is_working:
+            text = f"{name} is not in the broker's book"
+            found.append((intent.symbol, Difference(text, (_vanished(view, book),))))
+    for view in [] if book.limits_day is None else book.sent_on(book.limits_day):
+        if view.filled and not view.state.is_working and view.intent.tag not in known:
+            text = f"order {view.intent.tag} of {view.intent.symbol} has filled today, "
+            found.append((view.intent.symbol, Difference(f"{text}the broker's book lacks it")))
+    return [difference for _, difference in found], {symbol for symbol, _ in found}
+
+
+def _stranger(row: BrokerOrder) -> Difference:
+    order = row.order
+    intent = Intent(
+        key=f"{ADOPTED}{order.tag}",
+        genome_hash="",
+        signal_version="",
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        purpose=Purpose.FOREIGN,
+        limit_price=order.limit_price,
+        valid_from=row.at,
+        valid_until=row.at,
+        trigger_price=order.trigger_price,
+        protection=Protection(Offset(FOREIGN_STOP, of_price=True)),
+        product=order.product,
+    )
+    text = f"order {row.broker_id} of {order.symbol} is not ours"
+    alert = f"{text}: {order.side.value} {order.quantity}, it is watched and left alone"
+    entry = Entry(OrderAdopted(intent, row.broker_id), f"adopt:{order.tag}", alert)
+    return Difference(text, (entry,))
+
+
+def _positions(
+    book: Book,
+    positions: Sequence[BrokerPosition],
+    closes: Mapping[str, Decimal],
+    unclear: Collection[str],
+) -> list[Difference]:
     ours = {symbol: position.quantity for symbol, position in book.positions.items()}
-    theirs = _quantities(snapshot.positions)
-    found += [
-        f"{symbol}: {ours.get(symbol, 0)} in the ledger, {theirs.get(symbol, 0)} at the broker"
-        for symbol in ours.keys() | theirs.keys()
-        if ours.get(symbol, 0) != theirs.get(symbol, 0)
-    ]
-    return tuple(sorted(found))
+    theirs: dict[str, int] = {}
+    products: dict[str, Product] = {}
+    for position in positions:
+        theirs[position.symbol] = theirs.get(position.symbol, 0) + position.quantity
+        products[position.symbol] = position.product
+    found = []
+    for symbol in ours.keys() | theirs.keys():
+        held, there = ours.get(symbol, 0), theirs.get(symbol, 0)
+        if held == there:
+            continue
+        text = f"{symbol}: {held} in the ledger, {there} at the broker"
+        price = closes.get(symbol)
+        settlement: tuple[Entry, ...] = ()
+        if price is not None and symbol not in unclear:
+            product = products.get(symbol, Product.DELIVERY)
+            adopted = PositionAdopted(symbol, there, price, product, FOREIGN_STOP)
+            alert = f"{text}: the broker counts, the difference came from outside"
+            settlement = (Entry(adopted, alert=alert),)
+        fewer = abs(there) < abs(held) or there * held < 0
+        found.append(Difference(text, settlement, STANDING_GONE if fewer else STANDING))
+    return found
 
 
-def _quantities(positions: Sequence[BrokerPosition]) -> dict[str, int]:
-    return {position.symbol: position.quantity for position in positions if position.quantity}
+def _funds(book: Book, funds: Decimal | None, *, settles: bool) -> list[Difference]:
+    """Compare the cash that resting purchases do not block, once the capital is known."""
+    if funds is None or book.limits is None:
+        return []
+    blocked = sum(
+        (
+            view.remaining * view.intent.limit_price
+            for view in book.live_orders()
+            if view.intent.side is OrderSide.BUY and view.state.is_working
+        ),
+        ZERO,
+    )
+    ours = book.capital + book.cash_flow - blocked
+    if ours == funds:
+        return []
+    text = f"funds: {ours:.4f} in the ledger, {funds:.4f} at the broker"
+    alert = f"{text}: the broker counts, {funds - ours:+.2f} came from outside"
+    entry = Entry(FundsAdopted(funds - ours), alert=alert)
+    return [Difference(text, (entry,) if settles else ())]
 
 
-def _move(view: OrderView, row: BrokerOrder) -> list[Entry]:
+def _move(
+    view: OrderView, row: BrokerOrder, book: Book, asked: Collection[str] | None
+) -> list[Entry]:
     event = _TOLD_BY.get(row.state)
-    if event is None or advance(view.state, event) is view.state:
+    if event is None or TRANSITIONS[view.state].get(event, view.state) is view.state:
         return []
     at: datetime | None = row.at if row.state.is_final else None
-    return [Entry(OrderMoved(view.intent.tag, event, row.broker_id, row.text, at))]
+    intent = view.intent
+    needed = intent.purpose is Purpose.ENTRY or intent.symbol in book.positions
+    unasked = asked is not None and event is OrderEvent.CANCEL and intent.tag not in asked
+    alert = None
+    if event is OrderEvent.REJECT or (needed and unasked):
+        alert = f"{intent.symbol}: {intent.purpose.value} {row.state.value} by the broker: "
+        alert += row.text or "no reason given"
+    text = storable(row.text)
+    return [Entry(OrderMoved(intent.tag, event, row.broker_id, text, at), alert=alert)]
 
 
 def _absent(view: OrderView, scope: Scope | None) -> Entry:
@@ -103,4 +299,18 @@ def _absent(view: OrderView, scope: Scope | None) -> Entry:
     return Entry(
         OrderMoved(tag, OrderEvent.REJECT, text=NEVER_ARRIVED),
         alert=f"{view.intent.symbol}: an order never arrived at the broker and is not sent again",
+    )
+
+
+def _vanished(view: OrderView, book: Book) -> Entry:
+    """Return the end of an order that is gone without a word: an exchange's kill switch does that.
+
+    One of an earlier session has simply lapsed: orders are DAY.
+    """
+    sent, today = view.sent_at, book.limits_day
+    if sent is not None and today is not None and sent.date() < today:
+        return Entry(OrderMoved(view.intent.tag, OrderEvent.LAPSE, text="its session is over"))
+    return Entry(
+        OrderMoved(view.intent.tag, OrderEvent.CANCEL, text=VANISHED),
+        alert=f"{view.intent.symbol}: {view.intent.purpose.value} vanished from the broker's book",
     )

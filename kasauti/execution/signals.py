@@ -238,7 +238,7 @@ class _Decided:
             position.genome_hash,
             Purpose.EXIT,
             side,
-            abs(position.quantity),
+            abs(position.quantity) - position.foreign,
             close,
             self.limit(close, side, EXIT_SLIP),
             self.day,

@@ -1,13 +1,26 @@
 """The rows that a book holds: orders, positions, trades and days; the fold lies beside."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from kasauti.execution.model import Intent, Offset, Outcome, Product, Purpose
 from kasauti.execution.orders import OrderState, outcome_of
 
 ZERO = Decimal(0)
+Row = TypeVar("Row")
+
+
+def changed(row: Row, **changes: Any) -> Row:
+    """Return a copy of a frozen row with changes, five times as fast as `dataclasses.replace`.
+
+    A book of a million events makes a million of them. `__post_init__` is not run.
+    """
+    made = object.__new__(type(row))
+    made.__dict__.update(row.__dict__)
+    made.__dict__.update(changes)
+    return made
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class OrderView:
     charges: Decimal = ZERO
     code: str = ""
     ended_at: datetime | None = None
+    filled_at: datetime | None = None
     never_arrived: int = field(default=0, compare=False)
 
     @property
@@ -56,6 +70,8 @@ class Position:
     trail : Offset or None
     leaving : bool
         Its exit was decided; that is not taken back where the exit could not fill.
+    foreign : int
+        Shares of it that came from outside: protected, never traded by a strategy.
     """
 
     symbol: str
@@ -73,6 +89,12 @@ class Position:
     target_price: Decimal | None = None
     trail: Offset | None = None
     leaving: bool = False
+    foreign: int = 0
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether none of it is ours."""
+        return self.foreign >= abs(self.quantity)
 
     @property
     def sign(self) -> int:
@@ -117,7 +139,7 @@ def protected(position: Position, intent: Intent) -> Position:
     if intent.protection is None:
         return position
     price = position.average_price
-    return replace(
+    return changed(
         position,
         stop_price=intent.protection.stop_price(price, intent.side),
         target_price=intent.protection.target_price(price, intent.side),

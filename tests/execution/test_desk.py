@@ -69,6 +69,20 @@ def test_an_intent_waits_for_its_window_and_expires_after_it(tmp_path: Path) -> 
         assert [r.order.symbol for r in w.broker.orders()] == ["TEST"]
 
 
+def test_what_the_order_rate_holds_up_past_its_window_is_never_sent(tmp_path: Path) -> None:
+    symbols = ("TEST", "OTHER", "THIRD")
+    limits = replace(LIMITS, orders_a_second=1, trades_a_day=3, slots=3)
+    with world(tmp_path, limits=limits) as w:
+        for number, symbol in enumerate(symbols):
+            until = OPEN + 2 * SECOND
+            w.desk.submit(entry(symbol, valid_until=until, score=D(-number)), OPEN)
+        for second in range(5):
+            w.desk.step(OPEN + second * SECOND)
+        outcomes = [w.order(entry(symbol)).outcome for symbol in symbols]
+        assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.EXPIRED]
+        assert [r.order.symbol for r in w.broker.orders()] == ["TEST", "OTHER"]
+
+
 def test_an_unfilled_entry_is_taken_back_at_the_end_of_its_window(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         w.desk.submit(entry(), OPEN)
@@ -228,11 +242,16 @@ def test_differences_close_entries_until_they_are_gone(tmp_path: Path) -> None:
         w.broker.place(stray, OPEN)
         w.desk.submit(entry("THIRD"), OPEN)
         w.desk.step(OPEN + SECOND)
-        assert w.order(entry("THIRD")).code == "NOT_RECONCILED"
+        assert w.order(entry("THIRD")).outcome is Outcome.DENIED
+        assert w.desk.book.trading_state is TradingState.REDUCING
         assert any("not ours" in text for text in w.desk.book.differences)
         assert any("differ" in message for _, message in w.ledger.outbox())
         w.tick(at(11), "94")
         assert "TEST" not in w.desk.book.positions, "exits go on"
+        for second in (20, 40):
+            w.desk.step(at(11, 0, second))
+        assert w.desk.book.differences == (), "the order is adopted"
+        assert w.desk.book.trading_state.value == "ACTIVE"
 
 
 def test_slots_and_trades_a_day_go_to_the_best_ranked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kasauti.execution.approvals import Permit
+from kasauti.execution.brokers.faults import FaultPlan, Faulty
 from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.desk import Desk
 from kasauti.execution.gate import Gate
@@ -21,6 +22,7 @@ from kasauti.execution.limits import Limits, custom
 from kasauti.execution.model import Intent, Offset, OrderSide, Protection, Purpose, Scope
 from kasauti.execution.references import Reference
 from kasauti.market.bars import Bars
+from kasauti.market.calendar import Calendar
 from kasauti.market.markets import NSE
 
 ZONE = NSE.zone
@@ -90,6 +92,7 @@ class World:
     latch: Latch
     references: dict[str, Reference] = field(default_factory=dict)
     moments: int = 0
+    faulty: Faulty | None = None
 
     def tick(
         self,
@@ -125,8 +128,10 @@ def world(
     references: Mapping[str, Reference] | None = None,
     permits: Mapping[str, Permit] | None = None,
     broker_class: type[PaperBroker] = PaperBroker,
+    plan: FaultPlan | None = None,
+    calendar: Calendar = CALENDAR,
 ) -> Iterator[World]:
-    """Host a desk on a ledger in `folder`, its session opened."""
+    """Host a desk on a ledger in `folder`, its session opened; `plan` makes its broker fail."""
     ledger = Ledger(folder / "ledger.sqlite", scope=scope, market="nse", at=now)
     known = dict(
         references or {s: Reference(s, YESTERDAY, Decimal(100)) for s in ("TEST", "OTHER", "THIRD")}
@@ -134,12 +139,13 @@ def world(
     latch = Latch.beside(ledger.path)
     with Lease.take(ledger, host="test", at=now) as lease:
         broker = broker_class(ledger.engine, NSE, cash=limits.capital)
+        faulty = None if plan is None else Faulty(broker, plan)
         gate = Gate(
-            broker,
+            broker if faulty is None else faulty,
             ledger=ledger,
             lease=lease,
             latch=latch,
-            calendar=CALENDAR,
+            calendar=calendar,
             market=NSE,
             references=known.get,
             permits=(permits or {"g": permit(scope)}).get,
@@ -149,13 +155,13 @@ def world(
             lease=lease,
             gate=gate,
             latch=latch,
-            calendar=CALENDAR,
+            calendar=calendar,
             market=NSE,
             references=known.get,
         )
         desk.reconcile(now, always_record=True)
         desk.open_session(now, limits)
-        yield World(desk, gate, broker, ledger, lease, latch, known)
+        yield World(desk, gate, broker, ledger, lease, latch, known, faulty=faulty)
     ledger.close()
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from kasauti.execution.model import Fill, Order
+from kasauti.execution.conditions import Conditions
+from kasauti.execution.model import Fill, Order, Product
 from kasauti.execution.orders import OrderState
 
 
@@ -30,7 +31,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class BrokerOrder:
-    """One row of the broker's order book; the tag is ours, echoed."""
+    """One row of the broker's order book.
+
+    The tag is ours, echoed; an order that came from elsewhere has its broker id there, and so have
+    its executions.
+    """
 
     broker_id: str
     order: Order
@@ -43,11 +48,15 @@ class BrokerOrder:
 
 @dataclass(frozen=True)
 class BrokerPosition:
-    """Shares held at the broker; `settled` are those bought before this session (T+1)."""
+    """Shares held at the broker, negative if short.
+
+    `settled` are those bought before this session (T+1).
+    """
 
     symbol: str
     quantity: int
     settled: int
+    product: Product = Product.DELIVERY
 
 
 class Broker(Protocol):
@@ -58,6 +67,8 @@ class Broker(Protocol):
     name : str
     absence_is_proof : bool
         Whether a tag that is missing from `orders` was certainly never received.
+    funds_are_exact : bool
+        Whether `funds` must equal the ledger's own count of the cash.
     """
 
     @property
@@ -68,6 +79,11 @@ class Broker(Protocol):
     @property
     def absence_is_proof(self) -> bool:
         """Whether a tag missing from `orders` was certainly never received."""
+        ...
+
+    @property
+    def funds_are_exact(self) -> bool:
+        """Whether `funds` must equal the ledger's own count of the cash."""
         ...
 
     def place(self, order: Order, at: datetime) -> Reply:
@@ -92,4 +108,8 @@ class Broker(Protocol):
 
     def funds(self) -> Decimal:
         """Return the cash that may be used for a new order."""
+        ...
+
+    def conditions(self, now: datetime) -> Conditions:
+        """Return the state of connection and market at `now`."""
         ...

@@ -7,36 +7,41 @@ survives any crash of ours the way a real broker does, and is reconciled against
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from kasauti.errors import LedgerError
-from kasauti.execution import schema
+from kasauti.errors import BrokerError, LedgerError
+from kasauti.execution import failpoints, schema
 from kasauti.execution.brokers.base import Answer, BrokerOrder, BrokerPosition, Reply
-from kasauti.execution.brokers.matching import Touch, execution_price
+from kasauti.execution.brokers.matching import Instrument, Phase, Quote
 from kasauti.execution.brokers.paper_book import (
     Bought,
     Ended,
-    Filled,
     Funded,
+    Listed,
     PaperBook,
     PaperEvent,
-    Placed,
+    Phased,
     Ticked,
-    Triggered,
+    Transferred,
     adapter,
 )
-from kasauti.execution.model import Fill, Order, OrderSide
+from kasauti.execution.brokers.venue import HALF_SPREAD, MARKET, PARTICIPATION, Venue
+from kasauti.execution.conditions import Conditions, LiveQuote
+from kasauti.execution.model import Fill, Order, Product
 from kasauti.execution.orders import OrderState
+from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
 ZERO = Decimal(0)
 _TABLE = schema.broker_events
-HALF_SPREAD = Decimal("0.0005")  # 5 bp, as the engine assumes
-PARTICIPATION = Decimal("0.10")  # of a bar's volume, where the volume is known
+OWN_ADDRESS = "127.0.0.1"  # the paper broker sees the machine itself
 
 
 class PaperBroker:
@@ -50,12 +55,13 @@ class PaperBroker:
         For ticks and charges.
     cash : Decimal
         Paid in when the database has no paper account yet.
-    half_spread, participation : Decimal
-        Fractions of the price and of a bar's volume.
+    calendar, half_spread, participation
+        As for `Venue`.
     """
 
     name = "paper"
     absence_is_proof = True  # its book is written before it answers
+    funds_are_exact = True
 
     def __init__(
         self,
@@ -63,15 +69,16 @@ class PaperBroker:
         market: Market,
         *,
         cash: Decimal,
+        calendar: Calendar | None = None,
         half_spread: Decimal = HALF_SPREAD,
         participation: Decimal = PARTICIPATION,
     ) -> None:
         self._writer = schema.writing(engine)
         self._engine = engine
-        self._market = market
-        self._half_spread = half_spread
-        self._participation = participation
+        self._venue = Venue(market, calendar, half_spread, participation)
         self._book = PaperBook()
+        self._tripped: dict[str, Any] = {}
+        self._quoted_at: dict[str, datetime] = {}
         with self._writing() as connection:
             if self._book.seq == 0:
                 self._write(connection, [Funded(cash)], unique="funded")
@@ -84,7 +91,7 @@ class PaperBroker:
         with self._writing() as connection:
             known = self._book.orders.get(order.tag)
             if known is None:
-                self._accept(connection, order, at)
+                self._write(connection, self._venue.place(self._book, order, at))
                 known = self._book.orders[order.tag]
         if known.state is OrderState.REJECTED:
             return Reply(Answer.REJECTED, known.broker_id, known.text)
@@ -100,26 +107,70 @@ class PaperBroker:
             self._write(connection, [ended])
         return Reply(Answer.ACCEPTED, row.broker_id)
 
+    def end(self, tag: str, state: OrderState, text: str, at: datetime) -> bool:
+        """End a resting order from outside, as exchange or risk management may; False if none."""
+        with self._writing() as connection:
+            resting = tag in self._book.resting
+            if resting:
+                self._write(connection, [Ended(tag, state, text, at)])
+        return resting
+
     def orders(self) -> Sequence[BrokerOrder]:
         """Return the order book, oldest first."""
-        return list(self._book.orders.values())
+        return list(self._read().orders.values())
 
     def trades(self) -> Sequence[Fill]:
         """Return the executions, oldest first."""
-        return list(self._book.trades)
+        return list(self._read().trades)
 
     def positions(self) -> Sequence[BrokerPosition]:
         """Return the holdings; shares bought in this session are not settled yet."""
-        bought = self._book.bought
+        book = self._read()
         return [
-            BrokerPosition(symbol, held, held - bought.get(symbol, Bought()).quantity)
-            for symbol, held in self._book.held.items()
+            BrokerPosition(
+                symbol,
+                held,
+                held - intraday - book.bought.get(symbol, Bought()).quantity,
+                Product.INTRADAY if intraday == held else Product.DELIVERY,
+            )
+            for symbol, held in book.held.items()
             if held
+            for intraday in [book.intraday.get(symbol, 0)]
         ]
 
     def funds(self) -> Decimal:
         """Return the cash that resting purchases do not block."""
-        return self._book.cash - self._book.blocked()
+        book = self._read()
+        return book.cash - book.blocked()
+
+    def conditions(self, now: datetime) -> Conditions:
+        """Return healthy stand-ins for what a real connection reports, but for what is tripped."""
+        book = self._read()
+        stopped = {s for s, p in book.phases.items() if p is not Phase.CONTINUOUS}
+        quotes = book.quotes if book.day == now.date() else {}
+        healthy = Conditions(
+            login_day=now.date(),
+            ip=OWN_ADDRESS,
+            registered_ip=OWN_ADDRESS,
+            feed_at=now,
+            order_feed_at=now,
+            broker_time=now,
+            halted=frozenset(symbol for symbol in stopped if symbol != MARKET),
+            market_halted=MARKET in stopped,
+            quoted=bool(quotes),
+            quotes={
+                symbol: LiveQuote(quote.last, quote.bid, quote.ask, self._quoted_at.get(symbol))
+                for symbol, quote in quotes.items()
+            },
+        )
+        return replace(healthy, **self._tripped)
+
+    def trip(self, **changes: Any) -> None:
+        """Report these conditions instead of healthy ones from now on; none: all is well again.
+
+        They are those of this process and are not kept.
+        """
+        self._tripped = changes
 
     def feed(
         self,
@@ -146,14 +197,72 @@ class PaperBroker:
         if has_seen(self._engine, moment):
             return
         shares = {
-            symbol: (volume * self._participation).to_integral_value("ROUND_FLOOR")
+            symbol: (volume * self._venue.participation).to_integral_value("ROUND_FLOOR")
             for symbol, volume in (volumes or {}).items()
         }
+        ticked = Ticked(at.date(), dict(prices), shares)
         with self._writing() as connection:
-            ticked = Ticked(at.date(), dict(prices), shares)
-            self._write(connection, [ticked], unique=f"tick:{moment}")
-            for tag in self._matching_order(prices):
-                self._match(connection, tag, at, jumped=jumped)
+            self._tick(connection, moment, ticked, at, jumped=jumped)
+
+    def quote(
+        self, moment: str, at: datetime, quotes: Mapping[str, Quote], *, jumped: bool = False
+    ) -> None:
+        """Take in the quotes of one moment and match the book; a moment known is ignored.
+
+        Our share of the volume adds up over the session: what traded before an order came may
+        fill it, as the depth of the book would.
+        """
+        if has_seen(self._engine, moment):
+            return
+        prices = {symbol: quote.last for symbol, quote in quotes.items()}
+        with self._writing() as connection:
+            known = self._book.volumes if self._book.day == at.date() else {}
+            shares = {
+                symbol: known.get(symbol, ZERO) + quote.volume * self._venue.participation
+                for symbol, quote in quotes.items()
+                if quote.volume is not None
+            }
+            ticked = Ticked(at.date(), prices, shares, dict(quotes))
+            self._tick(connection, moment, ticked, at, jumped=jumped)
+        self._quoted_at.update(dict.fromkeys(quotes, at))
+
+    def _tick(
+        self, connection: Connection, moment: str, ticked: Ticked, at: datetime, *, jumped: bool
+    ) -> None:
+        self._write(connection, [ticked], unique=f"tick:{moment}")
+        matched = self._venue.match(self._book, ticked.prices, at, jumped=jumped)
+        self._write(connection, matched)
+
+    def transfer(self, cash: Decimal = ZERO, shares: Mapping[str, int] | None = None) -> None:
+        """Move money and shares in, or out where negative, as it happens outside of trading."""
+        with self._writing() as connection:
+            self._write(connection, [Transferred(cash, dict(shares or {}))])
+
+    def list_instruments(self, day: date, instruments: Mapping[str, Instrument]) -> None:
+        """Take in the exchange's morning file, once a day: bands and closing auctions."""
+        listed = Listed(day, dict(instruments))
+        if not _holds(self._engine, f"listed:{day}"):
+            with self._writing() as connection:
+                self._write(connection, [listed], unique=f"listed:{day}")
+
+    def halt(self, at: datetime, symbol: str = MARKET) -> None:
+        """Halt one symbol, or the whole market, whose orders are then cancelled."""
+        with self._writing() as connection:
+            self._write(connection, self._venue.halt(self._book, symbol, at))
+
+    def call(self, symbol: str = MARKET) -> None:
+        """Begin the call auction after a halt: orders rest until a price that jumped ends it."""
+        with self._writing() as connection:
+            self._write(connection, [Phased(symbol, Phase.CALL)])
+
+    def resume(self, symbol: str = MARKET) -> None:
+        """Trade continuously again."""
+        with self._writing() as connection:
+            self._write(connection, [Phased(symbol, Phase.CONTINUOUS)])
+
+    def last_prices(self) -> Mapping[str, Decimal]:
+        """Return the last price of every symbol in this session."""
+        return dict(self._read().prices)
 
     def end_session(self, at: datetime) -> None:
         """Let every resting order lapse: orders are DAY."""
@@ -164,84 +273,6 @@ class PaperBroker:
             ]
             self._write(connection, lapsed)
 
-    def _matching_order(self, prices: Mapping[str, Decimal]) -> list[str]:
-        """Return the resting orders of these symbols: stops first, then as they came."""
-        rows = self._book.orders
-        tags = [tag for tag in self._book.resting if rows[tag].order.symbol in prices]
-        return sorted(tags, key=lambda tag: rows[tag].order.trigger_price is None)
-
-    def _accept(self, connection: Connection, order: Order, at: datetime) -> None:
-        broker_id = f"{at:%y%m%d}{len(self._book.orders) + 1:09d}"
-        refusal = self._refusal(order, at)
-        self._write(connection, [Placed(order, broker_id, at, refusal)])
-        if not refusal and order.symbol in self._book.prices:
-            self._match(connection, order.tag, at, jumped=True)
-
-    def _refusal(self, order: Order, at: datetime) -> str:
-        """Return why the order is rejected, empty if it is not: what a broker's RMS checks."""
-        if order.quantity <= 0:
-            return "quantity must be positive"
-        tick = self._market.tick_size(order.limit_price, at.date())
-        prices = [order.limit_price, order.trigger_price or order.limit_price]
-        if any(price <= 0 or price % tick for price in prices):
-            return f"price must be positive and a multiple of {tick}"
-        if order.side is OrderSide.SELL:
-            held = self._book.held.get(order.symbol, 0)
-            return "" if order.quantity <= held else f"only {held} shares to sell"
-        value = order.quantity * order.limit_price
-        charges = self._market.charges.charge(at.date(), True, True, value).total
-        return "" if value + charges <= self.funds() else "insufficient funds"
-
-    def _match(self, connection: Connection, tag: str, at: datetime, *, jumped: bool) -> None:
-        row = self._book.orders[tag]
-        order = row.order
-        price = self._book.prices[order.symbol]
-        tick = self._market.tick_size(price, at.date())
-        touch = Touch(price, jumped, tick, self._half_spread)
-        triggered, executed = execution_price(order, row.triggered, touch)
-        if triggered and not row.triggered:
-            self._write(connection, [Triggered(tag)])
-        if executed is None:
-            return
-        wanted = order.quantity - row.filled
-        if order.side is OrderSide.SELL:
-            wanted = min(wanted, self._book.held.get(order.symbol, 0))
-            if wanted == 0:
-                ended = Ended(tag, OrderState.CANCELLED, "no shares left to sell", at)
-                self._write(connection, [ended])
-                return
-        quantity = int(min(Decimal(wanted), self._book.volumes.get(order.symbol, Decimal(wanted))))
-        if quantity > 0:
-            charges = self._charges(order, quantity, executed, at)
-            fill = Fill(
-                f"{tag}-{len(self._book.trades) + 1}",
-                tag,
-                order.symbol,
-                order.side,
-                quantity,
-                executed,
-                charges,
-                at,
-            )
-            self._write(connection, [Filled(fill)])
-
-    def _charges(self, order: Order, quantity: int, price: Decimal, at: datetime) -> Decimal:
-        """Return what this fill adds: an order's charges are those of its whole value.
-
-        Selling what was bought today makes both legs intraday; the sale carries the difference.
-        """
-        schedule, day = self._market.charges, at.date()
-        is_buy = order.side is OrderSide.BUY
-        bought = self._book.bought.get(order.symbol, Bought())
-        is_delivery = is_buy or bought.quantity == 0
-        value = self._book.value.get(order.tag, ZERO) + quantity * price
-        total = schedule.charge(day, is_buy, is_delivery, value).total
-        if not is_delivery:
-            share = Decimal(min(quantity, bought.quantity)) / bought.quantity
-            intraday = schedule.charge(day, True, False, bought.value).total
-            total += (intraday - bought.charges) * share
-        return (total - self._book.charged.get(order.tag, ZERO)).quantize(Decimal("0.0001"))
-
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """Open a transaction on a book that is up to date; forget the book if it fails."""
@@ -249,9 +280,22 @@ class PaperBroker:
             with self._writer.begin() as connection:
                 self._catch_up(connection)
                 yield connection
+                failpoints.reach("broker.before_write")
+            failpoints.reach("broker.written")
         except BaseException:
             self._book = PaperBook()
             raise
+
+    def _read(self) -> PaperBook:
+        """Return the book; one that was forgotten is read again, an empty one would be a lie."""
+        if self._book.seq == 0:
+            try:
+                with self._engine.connect() as connection:
+                    self._catch_up(connection)
+            except SQLAlchemyError as error:
+                self._book = PaperBook()
+                raise BrokerError(f"the paper account cannot be read: {error}") from error
+        return self._book
 
     def _catch_up(self, connection: Connection) -> None:
         query = select(_TABLE).where(_TABLE.c.seq > self._book.seq).order_by(_TABLE.c.seq)
@@ -278,6 +322,19 @@ class PaperBroker:
 
 def has_seen(engine: Engine, moment: str) -> bool:
     """Whether the feed's `moment` is in the paper account of the database."""
+    return _holds(engine, f"tick:{moment}")
+
+
+def _holds(engine: Engine, unique: str) -> bool:
     with engine.connect() as connection:
-        query = select(_TABLE.c.seq).where(_TABLE.c.unique_key == f"tick:{moment}")
+        query = select(_TABLE.c.seq).where(_TABLE.c.unique_key == unique)
         return connection.execute(query).one_or_none() is not None
+
+
+def last_moment(engine: Engine, prefix: str) -> str | None:
+    """Return the last moment whose name begins with `prefix` in the paper account, if any."""
+    names = _TABLE.c.unique_key.startswith(f"tick:{prefix}", autoescape=True)
+    query = select(_TABLE.c.unique_key).where(names).order_by(_TABLE.c.seq.desc()).limit(1)
+    with engine.connect() as connection:
+        found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else str(found).removeprefix("tick:")

@@ -1,6 +1,6 @@
 """The paper account as a fold of its own events: orders, cash, holdings, prices; no matching."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kasauti.execution.brokers.base import BrokerOrder
-from kasauti.execution.model import Fill, Money, Order, OrderSide
+from kasauti.execution.brokers.matching import Instrument, Phase, Quote
+from kasauti.execution.model import Fill, Money, Order, OrderSide, Product
 from kasauti.execution.orders import OrderState
 
 ZERO = Decimal(0)
@@ -63,9 +64,34 @@ class Ticked:
     day: date
     prices: dict[str, Money]
     volumes: dict[str, Money]
+    quotes: dict[str, Quote] = field(default_factory=dict)
 
 
-PaperEvent = Funded | Placed | Triggered | Ended | Filled | Ticked
+@dataclass(frozen=True)
+class Listed:
+    """The exchange's morning file."""
+
+    day: date
+    instruments: dict[str, Instrument]
+
+
+@dataclass(frozen=True)
+class Phased:
+    """A symbol (all of them where it is empty) trades in another way from now on."""
+
+    symbol: str
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """Money and shares that came in, or went out, without an order."""
+
+    cash: Money
+    shares: dict[str, int]
+
+
+PaperEvent = Transferred | Funded | Placed | Triggered | Ended | Filled | Ticked | Listed | Phased
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in PaperEvent.__args__}
 
 
@@ -98,6 +124,10 @@ class PaperBook:
         self.trades: list[Fill] = []
         self.held: dict[str, int] = {}
         self.bought: dict[str, Bought] = {}
+        self.intraday: dict[str, int] = {}
+        self.instruments: dict[str, Instrument] = {}
+        self.phases: dict[str, Phase] = {}
+        self.quotes: dict[str, Quote] = {}
         self.prices: dict[str, Decimal] = {}
         self.volumes: dict[str, Decimal] = {}
 
@@ -106,6 +136,10 @@ class PaperBook:
         match event:
             case Funded():
                 self.cash += event.cash
+            case Transferred():
+                self.cash += event.cash
+                for symbol, quantity in event.shares.items():
+                    self.held[symbol] = self.held.get(symbol, 0) + quantity
             case Placed():
                 state = _resting_state(event.order) if not event.rejected else OrderState.REJECTED
                 tag = event.order.tag
@@ -126,10 +160,27 @@ class PaperBook:
             case Filled():
                 self._fill(event.fill)
             case Ticked():
-                if event.day != self.day:
-                    self.day, self.bought, self.prices, self.volumes = event.day, {}, {}, {}
-                self.prices.update(event.prices)
-                self.volumes.update(event.volumes)
+                self._tick(event)
+            case Listed():
+                self.instruments = event.instruments
+            case Phased():
+                self.phases[event.symbol] = event.phase
+
+    def held_as(self, symbol: str, product: Product) -> int:
+        """Return the shares of `symbol` that an order of `product` can sell."""
+        intraday = self.intraday.get(symbol, 0)
+        return intraday if product is Product.INTRADAY else self.held.get(symbol, 0) - intraday
+
+    def _tick(self, event: Ticked) -> None:
+        if event.day != self.day:
+            self.day, self.bought, self.prices, self.volumes = event.day, {}, {}, {}
+            self.phases.pop("", None)  # a market-wide halt ends with its day
+            self.quotes = {}
+        for symbol in event.prices:
+            self.quotes.pop(symbol, None)
+        self.quotes.update(event.quotes)
+        self.prices.update(event.prices)
+        self.volumes.update(event.volumes)
 
     def _fill(self, fill: Fill) -> None:
         row = self.orders[fill.tag]
@@ -147,6 +198,10 @@ class PaperBook:
         self.held[fill.symbol] = self.held.get(fill.symbol, 0) + fill.side.sign * fill.quantity
         if fill.symbol in self.volumes:
             self.volumes[fill.symbol] -= fill.quantity
+        if row.order.product is Product.INTRADAY:
+            signed = fill.side.sign * fill.quantity
+            self.intraday[fill.symbol] = self.intraday.get(fill.symbol, 0) + signed
+            return
         before = self.bought.get(fill.symbol, Bought())
         if fill.side is OrderSide.BUY:
             self.bought[fill.symbol] = Bought(

@@ -1,0 +1,87 @@
+"""What the desk can do next, and what it sees when it decides; nothing is decided here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kasauti.execution.conditions import Conditions
+from kasauti.execution.model import Intent
+from kasauti.execution.projections import Book
+from kasauti.execution.references import Reference
+from kasauti.market.calendar import Session
+from kasauti.market.markets import Market
+
+
+@dataclass(frozen=True)
+class Expire:
+    """Past its window and never sent."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Take the rest of a working order back."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Put a committed intent before the gate."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Commit an intent of the desk's own: a protective order or a forced exit."""
+
+    intent: Intent
+
+
+Action = Expire | Cancel | Release | Commit
+
+
+@dataclass(frozen=True)
+class View:
+    """What the decision is made on.
+
+    Attributes
+    ----------
+    book : Book
+    now : datetime
+    session : Session or None
+        Of today.
+    latched : bool
+    market : Market
+    references : mapping of symbol to Reference
+        Previous closes and bands, within which an order can rest, auctions, largest orders. A
+        symbol without one may have an auction.
+    conditions : Conditions
+        What is halted.
+    """
+
+    book: Book
+    now: datetime
+    session: Session | None
+    latched: bool
+    market: Market
+    references: Mapping[str, Reference]
+    conditions: Conditions = field(default_factory=Conditions)
+
+    def ends_at(self, symbol: str) -> datetime | None:
+        """Return the end of continuous trading of `symbol` today, None without a session."""
+        if self.session is None:
+            return None
+        reference = self.references.get(symbol)
+        auction = reference is None or reference.closing_auction
+        return self.session.continuous_end(closing_auction=auction)
+
+    def trades(self, symbol: str) -> bool:
+        """Whether orders of `symbol` can rest: none does in its closing auction or in a halt."""
+        end = self.ends_at(symbol)
+        halted = self.conditions.market_halted or symbol in self.conditions.halted
+        if halted or self.session is None or end is None:
+            return False
+        return self.session.open <= self.now < end

@@ -1,0 +1,265 @@
+"""The rules of the paper venue: what is refused, when and at what price orders execute; no storage.
+
+It stands for risk management and exchange together. Every rule reads a `PaperBook` and yields the
+events that follow; whoever keeps the book applies each before it asks for the next.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from kasauti.execution.brokers.matching import (
+    Instrument,
+    Phase,
+    Touch,
+    by_priority,
+    execution_price,
+)
+from kasauti.execution.brokers.paper_book import (
+    Bought,
+    Ended,
+    Filled,
+    PaperBook,
+    PaperEvent,
+    Phased,
+    Placed,
+    Triggered,
+)
+from kasauti.execution.model import Fill, Order, OrderSide, OrderType, Product, round_to_tick
+from kasauti.execution.orders import OrderState
+from kasauti.market.calendar import Calendar, Session
+from kasauti.market.markets import Market
+
+ZERO = Decimal(0)
+HALF_SPREAD = Decimal("0.0005")  # 5 bp, as the engine assumes
+PARTICIPATION = Decimal("0.10")  # of the volume, where it is known
+SQUARE_OFF_LAG = timedelta(minutes=10)  # after the market's time for our own intraday exits
+SQUARE_OFF_FEE = Decimal("23.60")  # 20 and 18 % GST, for each position the broker closes itself
+SQUARE_OFF_TAG = "SQUAREOFF"
+MARKET = ""  # in place of a symbol: all of them
+UNLISTED = Instrument()
+
+
+@dataclass(frozen=True)
+class Venue:
+    """One exchange and its broker's risk management.
+
+    Attributes
+    ----------
+    market : Market
+        For ticks, charges and the time of the intraday square-off.
+    calendar : Calendar or None
+        Session times, closing auctions. None: orders are taken at any time.
+    half_spread, participation : Decimal
+        Fractions of the price and of the volume.
+    """
+
+    market: Market
+    calendar: Calendar | None = None
+    half_spread: Decimal = HALF_SPREAD
+    participation: Decimal = PARTICIPATION
+
+    def phase(self, book: PaperBook, symbol: str, at: datetime) -> Phase:
+        """Return how `symbol` trades at `at`; during its closing auction it is closed."""
+        told = {book.phases.get(MARKET), book.phases.get(symbol)}
+        for stopped in (Phase.HALTED, Phase.CALL):
+            if stopped in told:
+                return stopped
+        if self.calendar is None:
+            return Phase.CONTINUOUS
+        session = self.calendar.session(at.date())
+        end = None if session is None else self._continuous_end(book, symbol, session)
+        is_open = session is not None and end is not None and session.open <= at < end
+        return Phase.CONTINUOUS if is_open else Phase.CLOSED
+
+    def place(self, book: PaperBook, order: Order, at: datetime) -> Iterator[PaperEvent]:
+        """Take an order into the book, or refuse it, and match it against the last price."""
+        broker_id = f"{at:%y%m%d}{len(book.orders) + 1:09d}"
+        refusal = self._refusal(book, order, at)
+        yield Placed(order, broker_id, at, refusal)
+        trades = self.phase(book, order.symbol, at) is Phase.CONTINUOUS
+        if not refusal and trades and order.symbol in book.prices:
+            yield from self._match(book, order.tag, at, jumped=True)
+
+    def halt(self, book: PaperBook, symbol: str, at: datetime) -> Iterator[PaperEvent]:
+        """Stop trading in a symbol, or in all (`MARKET`).
+
+        A market-wide halt cancels all orders that rest (NSE/CMTR/24709 of 11 Oct 2013); in a
+        halted symbol they stay where they are. New orders are refused either way.
+        """
+        yield Phased(symbol, Phase.HALTED)
+        if symbol == MARKET:
+            for tag in list(book.resting):
+                yield Ended(tag, OrderState.CANCELLED, "market-wide trading halt", at)
+
+    def match(
+        self, book: PaperBook, symbols: Collection[str], at: datetime, *, jumped: bool
+    ) -> Iterator[PaperEvent]:
+        """Match the resting orders of `symbols` against their new prices, by priority.
+
+        The first price after a call auction is the auction's own: it comes as a jump.
+        """
+        if jumped:
+            called = [s for s, phase in book.phases.items() if phase is Phase.CALL]
+            yield from (Phased(symbol, Phase.CONTINUOUS) for symbol in called)
+        yield from self._auction_begins(book, at)
+        yield from self._square_off(book, symbols, at)
+        # A price from before an order came says nothing about what it could have had.
+        orders = {tag: book.orders[tag].order for tag in book.resting if book.orders[tag].at <= at}
+        for tag in by_priority([tag for tag in orders if orders[tag].symbol in symbols], orders):
+            phase = self.phase(book, orders[tag].symbol, at)
+            uncrossed = jumped and phase is Phase.CLOSED  # the closing auction's price
+            if phase is Phase.CONTINUOUS or uncrossed:
+                yield from self._match(book, tag, at, jumped=jumped)
+
+    def _continuous_end(self, book: PaperBook, symbol: str, session: Session) -> datetime:
+        auction = book.instruments.get(symbol, UNLISTED).closing_auction
+        return session.continuous_end(closing_auction=auction)
+
+    def _refusal(self, book: PaperBook, order: Order, at: datetime) -> str:
+        """Return why the order is rejected, empty if it is not: what a broker's RMS checks."""
+        phase = self.phase(book, order.symbol, at)
+        if phase is Phase.HALTED:
+            return "trading is halted"
+        if phase is Phase.CLOSED and not self._auction_takes(order, at):
+            return "the market is closed for this order"
+        if order.quantity <= 0:
+            return "quantity must be positive"
+        if order.limit_price <= 0:
+            return "price must be positive"
+        tick = self._tick(book, order.symbol, order.limit_price, at)
+        prices = [order.limit_price, order.trigger_price or order.limit_price]
+        if any(price <= 0 or price % tick for price in prices):
+            return f"price must be positive and a multiple of {tick}"
+        instrument = book.instruments.get(order.symbol, UNLISTED)
+        if not all(instrument.allows(price, tick) for price in prices):
+            return f"price is outside the band of {instrument.band:%} around the previous close"
+        if order.side is OrderSide.SELL:
+            held = book.held_as(order.symbol, order.product)
+            return "" if order.quantity <= held else f"only {held} shares to sell"
+        value = order.quantity * order.limit_price
+        charges = self.market.charges.charge(at.date(), True, True, value).total
+        return "" if value + charges <= book.cash - book.blocked() else "insufficient funds"
+
+    def _auction_takes(self, order: Order, at: datetime) -> bool:
+        """Whether it is a plain limit order during a closing auction: no stop rests there."""
+        session = None if self.calendar is None else self.calendar.session(at.date())
+        return session is not None and at in session and order.trigger_price is None
+
+    def _auction_begins(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
+        """Let the stop orders lapse whose symbols trade no longer continuously."""
+        for tag in list(book.resting):
+            order = book.orders[tag].order
+            stops = order.trigger_price is not None and not book.orders[tag].triggered
+            if stops and self.phase(book, order.symbol, at) is Phase.CLOSED:
+                yield Ended(tag, OrderState.LAPSED, "no stop rests in the closing auction", at)
+
+    def _square_off(
+        self, book: PaperBook, symbols: Collection[str], at: datetime
+    ) -> Iterator[PaperEvent]:
+        """Close the intraday positions that are still open at the broker's time, for its fee."""
+        for symbol, quantity in list(book.intraday.items()):
+            due = self._square_off_at(book, symbol, at)
+            trades = self.phase(book, symbol, at) is Phase.CONTINUOUS
+            if quantity <= 0 or symbol not in symbols or not trades or due is None or at < due:
+                continue
+            for tag in list(book.resting):
+                order = book.orders[tag].order
+                if order.symbol == symbol and order.product is Product.INTRADAY:
+                    yield Ended(tag, OrderState.CANCELLED, "intraday square-off", at)
+            tick = self._tick(book, symbol, book.prices[symbol], at)
+            price = max(round_to_tick(self._sold_at(book, symbol), tick, up=False), tick)
+            tag = f"{SQUARE_OFF_TAG}{len(book.orders) + 1}"
+            order = Order(
+                tag,
+                symbol,
+                OrderSide.SELL,
+                quantity,
+                OrderType.LIMIT,
+                price,
+                product=Product.INTRADAY,
+            )
+            yield Placed(order, f"{at:%y%m%d}{len(book.orders) + 1:09d}", at)
+            yield self._filled(book, order, quantity, price, at, fee=SQUARE_OFF_FEE)
+
+    def _square_off_at(self, book: PaperBook, symbol: str, at: datetime) -> datetime | None:
+        ours = self.market.square_off
+        if ours is None:
+            return None
+        due = datetime.combine(at.date(), ours, tzinfo=at.tzinfo) + SQUARE_OFF_LAG
+        session = None if self.calendar is None else self.calendar.session(at.date())
+        if session is None:
+            return due
+        usual = datetime.combine(at.date(), self.market.closes, tzinfo=at.tzinfo)
+        # A minute before an auction: afterwards nobody could close them any more.
+        last = self._continuous_end(book, symbol, session) - timedelta(minutes=1)
+        return min(session.close - (usual - due), last)
+
+    def _tick(self, book: PaperBook, symbol: str, price: Decimal, at: datetime) -> Decimal:
+        listed = book.instruments.get(symbol, UNLISTED).tick
+        return self.market.tick_size(price, at.date()) if listed is None else listed
+
+    def _sold_at(self, book: PaperBook, symbol: str) -> Decimal:
+        quote = book.quotes.get(symbol)
+        if quote is not None and quote.bid is not None:
+            return quote.bid
+        return book.prices[symbol] * (1 - self.half_spread)
+
+    def _match(
+        self, book: PaperBook, tag: str, at: datetime, *, jumped: bool
+    ) -> Iterator[PaperEvent]:
+        row = book.orders[tag]
+        order = row.order
+        price = book.prices[order.symbol]
+        tick = self._tick(book, order.symbol, price, at)
+        touch = Touch(price, jumped, tick, self.half_spread, book.quotes.get(order.symbol))
+        triggered, executed = execution_price(order, row.triggered, touch)
+        if triggered and not row.triggered:
+            yield Triggered(tag)
+        if executed is None:
+            return
+        wanted = order.quantity - row.filled
+        if order.side is OrderSide.SELL:
+            wanted = min(wanted, book.held_as(order.symbol, order.product))
+            if wanted == 0:
+                yield Ended(tag, OrderState.CANCELLED, "no shares left to sell", at)
+                return
+        quantity = int(min(Decimal(wanted), book.volumes.get(order.symbol, Decimal(wanted))))
+        if quantity > 0:
+            yield self._filled(book, order, quantity, executed, at)
+
+    def _filled(
+        self,
+        book: PaperBook,
+        order: Order,
+        quantity: int,
+        price: Decimal,
+        at: datetime,
+        fee: Decimal = ZERO,
+    ) -> Filled:
+        number = f"{order.tag}-{len(book.trades) + 1}"
+        charges = self._charges(book, order, quantity, price, at) + fee
+        return Filled(
+            Fill(number, order.tag, order.symbol, order.side, quantity, price, charges, at)
+        )
+
+    def _charges(
+        self, book: PaperBook, order: Order, quantity: int, price: Decimal, at: datetime
+    ) -> Decimal:
+        """Return what this fill adds: an order's charges are those of its whole value.
+
+        Selling what was bought today makes both legs intraday; the sale carries the difference.
+        """
+        schedule, day = self.market.charges, at.date()
+        is_buy = order.side is OrderSide.BUY
+        is_intraday = order.product is Product.INTRADAY
+        bought = Bought() if is_intraday else book.bought.get(order.symbol, Bought())
+        is_delivery = not is_intraday and (is_buy or bought.quantity == 0)
+        value = book.value.get(order.tag, ZERO) + quantity * price
+        total = schedule.charge(day, is_buy, is_delivery, value).total
+        if not is_buy and bought.quantity:
+            share = Decimal(min(quantity, bought.quantity)) / bought.quantity
+            intraday = schedule.charge(day, True, False, bought.value).total
+            total += (intraday - bought.charges) * share
+        return (total - book.charged.get(order.tag, ZERO)).quantize(Decimal("0.0001"))

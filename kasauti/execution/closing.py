@@ -1,0 +1,256 @@
+"""The desk's own closing orders: stops, targets and forced exits, their keys and prices; pure.
+
+Every position is under a stop for exactly its shares. A triggered stop that stays unfilled gives
+way step by step, never beyond the band. What broker or gate refuse is tried again ever more rarely.
+"""
+
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+
+from kasauti.execution.actions import Action, Cancel, Commit, View
+from kasauti.execution.model import Intent, OrderSide, Product, Purpose, round_to_tick
+from kasauti.execution.orders import OrderState
+from kasauti.execution.reconcile import NEVER_ARRIVED
+from kasauti.execution.views import OrderView, Position
+
+STOP_SLIP = Decimal("0.02")  # of the trigger; one step of repricing
+BAND = Decimal("0.20")  # where the exchange has not said how wide it is
+MOST_PATIENCE = timedelta(minutes=5)  # between two tries at an order that is refused
+AUCTION_LEAD = timedelta(minutes=5)  # intraday positions are closed before continuous trading ends
+
+
+def forced_exits(view: View) -> list[Intent]:
+    """Return the exits that no strategy asked for: intraday square-off, and a flattening kill.
+
+    Shares from outside are left alone: whoever bought them sells them.
+    """
+    wanted = []
+    for position in view.book.positions.values():
+        reason = _forced(position, view)
+        if not reason or not view.trades(position.symbol) or _is_leaving(position, view):
+            continue
+        stem = f"{position.parent}|{reason}|{view.now.date()}"
+        before = [o for o in view.book.orders_of(position.parent) if o.intent.key.startswith(stem)]
+        if not may_try(before, view.now):
+            continue
+        low, high = band(position, view)
+        limit = low if position.sign > 0 else high
+        quantity = abs(position.quantity) - position.foreign
+        key = stem if not before else f"{stem}|{len(before) + 1}"
+        wanted.append(_closing(position, Purpose.EXIT, key, view, quantity, limit))
+    return wanted
+
+
+def is_overtaken(order: OrderView, view: View) -> bool:
+    """Whether it is a strategy's exit, perhaps far from the market, of what must be sold now."""
+    position = view.book.positions.get(order.intent.symbol)
+    if position is None or order.intent.purpose is not Purpose.EXIT:
+        return False
+    reason = _forced(position, view)
+    return bool(reason) and f"|{reason}|" not in order.intent.key
+
+
+def _forced(position: Position, view: View) -> str:
+    """Return why a position is closed whatever its strategy says, empty if it is not."""
+    if position.is_foreign:
+        return ""
+    if view.book.switches.flatten or (view.book.flatten and view.latched):
+        return "FLATTEN"
+    late = position.product is Product.INTRADAY and _is_late(position.symbol, view)
+    return "SQUARE_OFF" if late else ""
+
+
+def _is_leaving(position: Position, view: View) -> bool:
+    """Whether an exit of it is out already: a second one would sell the shares twice."""
+    return any(
+        order.intent.symbol == position.symbol
+        and order.intent.purpose is Purpose.EXIT
+        and (order.state.is_working or order.intent.valid_from <= view.now)
+        for order in view.book.live_orders()
+    )
+
+
+def protect(position: Position, mine: list[OrderView], leaving: int, view: View) -> list[Action]:
+    """Keep the shares of one position under a stop, and under a target where there is one.
+
+    Parameters
+    ----------
+    position : Position
+    mine : list of OrderView
+        Live orders of its symbol.
+    leaving : int
+        Shares that an exit is about to close.
+    view : View
+    """
+    actions: list[Action] = []
+    for purpose, level in (
+        (Purpose.STOP, position.stop_price),
+        (Purpose.TARGET, position.target_price),
+    ):
+        if level is None:
+            continue
+        orders = [order for order in mine if order.intent.purpose is purpose]
+        excess = sum(map(unfilled, orders)) + leaving - abs(position.quantity)
+        resting = [order for order in orders if is_resting(order)]
+        if excess < 0:
+            before = _earlier_today(position, purpose, view)
+            if may_try(before, view.now):
+                order = _protective(position, purpose, level, -excess, before, view)
+                actions.append(Commit(order))
+        elif excess > 0 and resting:
+            actions.append(Cancel(resting[-1].intent.tag))
+    return actions
+
+
+def may_reprice(order: OrderView, view: View) -> bool:
+    """Whether it is a triggered stop that rests unfilled and could still give way."""
+    position = view.book.positions.get(order.intent.symbol)
+    if position is None or not is_resting(order) or not _is_triggered(order):
+        return False
+    low, high = band(position, view)
+    limit = order.intent.limit_price
+    return limit > low if position.sign > 0 else limit < high
+
+
+def may_try(before: list[OrderView], now: datetime) -> bool:
+    """Whether to try again: at once, but after refusals ever later, at last every 5 minutes.
+
+    Parameters
+    ----------
+    before : list of OrderView
+        The earlier tries of today, oldest first.
+    now : datetime
+    """
+    refused = [
+        order
+        for order in before
+        if order.state in (OrderState.REJECTED, OrderState.DENIED) and order.code != NEVER_ARRIVED
+    ]
+    if not refused or refused[-1].ended_at is None:
+        return True
+    patience = min(timedelta(seconds=2 ** min(len(refused), 20)), MOST_PATIENCE)
+    return now >= refused[-1].ended_at + patience
+
+
+def is_resting(order: OrderView) -> bool:
+    """Whether the broker has it and it can be cancelled."""
+    return order.state.is_working and not order.state.is_unconfirmed
+
+
+def unfilled(order: OrderView) -> int:
+    """Return the shares of a live order that may still fill."""
+    return order.intent.quantity - order.filled
+
+
+def band(position: Position, view: View) -> tuple[Decimal, Decimal]:
+    """Return the lowest and highest price at which an order can rest today, on the tick."""
+    reference = view.references.get(position.symbol)
+    close = position.average_price if reference is None else reference.close
+    width = BAND if reference is None or reference.band is None else reference.band
+    low, high = close * (1 - width), close * (1 + width)
+    return (
+        round_to_tick(low, _tick(position, low, view), up=True),
+        round_to_tick(high, _tick(position, high, view), up=False),
+    )
+
+
+def square_off_at(symbol: str, view: View) -> datetime | None:
+    """Return when intraday positions are closed today, None where the market has no such time.
+
+    As long before the close as on an ordinary day, and before a closing auction begins.
+    """
+    session, usual = view.session, view.market.square_off
+    end = view.ends_at(symbol)
+    if session is None or usual is None or end is None:
+        return None
+    return min(session.close - _between(usual, view.market.closes), end - AUCTION_LEAD)
+
+
+def _tick(position: Position, price: Decimal, view: View) -> Decimal:
+    """Return the price step: the instrument master's, else the market's at `price`."""
+    reference = view.references.get(position.symbol)
+    if reference is not None and reference.tick is not None:
+        return reference.tick
+    return view.market.tick_size(price, view.now.date())
+
+
+def _between(start: time, end: time) -> timedelta:
+    return timedelta(hours=end.hour - start.hour, minutes=end.minute - start.minute)
+
+
+def _is_late(symbol: str, view: View) -> bool:
+    at = square_off_at(symbol, view)
+    return at is not None and view.now >= at
+
+
+def _earlier_today(position: Position, purpose: Purpose, view: View) -> list[OrderView]:
+    return [
+        order
+        for order in view.book.orders_of(position.parent)
+        if order.intent.purpose is purpose and order.intent.valid_from.date() == view.now.date()
+    ]
+
+
+def _protective(
+    position: Position,
+    purpose: Purpose,
+    level: Decimal,
+    quantity: int,
+    before: list[OrderView],
+    view: View,
+) -> Intent:
+    """Return the next protective order of a position; each step gives way a little further."""
+    key = f"{position.parent}|{purpose.value}|{view.now.date()}|{len(before) + 1}"
+    long = position.sign > 0
+    low, high = band(position, view)
+    tick = _tick(position, level, view)
+    price = min(max(round_to_tick(level, tick, up=long), low), high)
+    if purpose is Purpose.TARGET:
+        return _closing(position, purpose, key, view, quantity, price)
+    steps = 1 + sum(1 for order in before if _is_triggered(order))
+    limit = price * (1 - position.sign * STOP_SLIP * steps)
+    tick = max(tick, _tick(position, limit, view))  # a coarser price is on the finer tick, too
+    limit = (
+        max(round_to_tick(limit, tick, up=not long), low)
+        if long
+        else min(round_to_tick(limit, tick, up=True), high)
+    )
+    trigger = None if steps > 1 else price
+    return _closing(position, purpose, key, view, quantity, limit, trigger)
+
+
+def _closing(
+    position: Position,
+    purpose: Purpose,
+    key: str,
+    view: View,
+    quantity: int,
+    limit: Decimal,
+    trigger: Decimal | None = None,
+) -> Intent:
+    assert view.session is not None
+    reference = view.references.get(position.symbol)
+    if reference is not None and reference.freeze_quantity is not None:
+        quantity = min(quantity, reference.freeze_quantity)  # the rest follows in further orders
+    return Intent(
+        key=key,
+        genome_hash=position.genome_hash,
+        signal_version="",
+        symbol=position.symbol,
+        side=OrderSide.SELL if position.sign > 0 else OrderSide.BUY,
+        quantity=quantity,
+        purpose=purpose,
+        limit_price=limit,
+        trigger_price=trigger,
+        valid_from=view.now,
+        valid_until=view.session.close,
+        parent=position.parent,
+        product=position.product,
+    )
+
+
+def _is_triggered(order: OrderView) -> bool:
+    was_limit = order.intent.trigger_price is None and order.sent_at is not None
+    return order.intent.purpose is Purpose.STOP and (
+        order.triggered or was_limit or order.filled > 0
+    )

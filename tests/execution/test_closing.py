@@ -1,0 +1,353 @@
+"""Protective orders and forced exits: there whenever they can rest, never where they must not."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from kasauti.execution.brokers.base import Reply
+from kasauti.execution.brokers.faults import Fault, FaultPlan
+from kasauti.execution.brokers.matching import Instrument
+from kasauti.execution.brokers.paper import PaperBroker
+from kasauti.execution.closing import MOST_PATIENCE, square_off_at
+from kasauti.execution.events import GateDecided, IntentCommitted, LatchChanged, OrderMoved
+from kasauti.execution.model import Order, Product, Purpose
+from kasauti.execution.orders import OrderEvent, OrderState
+from kasauti.execution.references import Reference
+from kasauti.market.calendar import Session, TableCalendar
+from tests.execution.test_venue import AUCTIONS
+from tests.execution.world import (
+    OPEN,
+    TODAY,
+    TOMORROW,
+    YESTERDAY,
+    World,
+    at,
+    closing,
+    entry,
+    world,
+)
+
+D = Decimal
+SECOND = timedelta(seconds=1)
+INTRADAY = Product.INTRADAY
+FOUND = {
+    "TEST": Reference("TEST", YESTERDAY, D(100)),
+    "OTHER": Reference("OTHER", YESTERDAY, D(100), closing_auction=False),
+}
+
+
+def buy(w: World, symbol: str = "TEST", when: datetime = OPEN, **changes: object) -> None:
+    w.desk.submit(entry(symbol, **changes), when)
+    w.tick(when, "100", symbol=symbol, jumped=True)
+    assert w.desk.book.positions[symbol].quantity == 10
+
+
+def stops(w: World, symbol: str = "TEST") -> list[Order]:
+    """Return the stops that rest at the broker."""
+    known = w.desk.book.orders
+    return [
+        row.order
+        for row in w.broker.orders()
+        if row.state.is_working
+        and row.order.symbol == symbol
+        and row.order.tag in known
+        and known[row.order.tag].intent.purpose is Purpose.STOP
+    ]
+
+
+def alerts(w: World) -> str:
+    return "\n".join(message for _, message in w.ledger.outbox())
+
+
+def test_a_stop_cancelled_from_outside_is_placed_again_at_once(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        (first,) = stops(w)
+        w.broker.end(first.tag, OrderState.CANCELLED, "by hand", at(11))
+        w.desk.step(at(11))
+        (second,) = stops(w)
+        assert second.tag != first.tag
+        assert (second.quantity, second.trigger_price) == (first.quantity, first.trigger_price)
+        assert "STOP cancelled by the broker: by hand" in alerts(w)
+
+
+def test_a_stop_that_is_halved_from_outside_is_filled_up(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.tick(OPEN, "100", volume=40, jumped=True)
+        w.tick(at(9, 16), "99", volume=1_000)
+        first, second = stops(w)
+        w.broker.end(second.tag, OrderState.CANCELLED, "by hand", at(11))
+        w.desk.step(at(11))
+        assert sum(order.quantity for order in stops(w)) == 10
+        assert first in stops(w)
+
+
+def test_nothing_of_ours_rests_in_a_closing_auction(tmp_path: Path) -> None:
+    with world(tmp_path, calendar=AUCTIONS, references=FOUND) as w:
+        buy(w)
+        buy(w, "OTHER", OPEN + 2 * SECOND)
+        w.desk.step(at(15, 14, 59))
+        assert stops(w) and stops(w, "OTHER")
+        w.desk.step(at(15, 15))
+        assert not stops(w), "it has a closing auction"
+        assert stops(w, "OTHER"), "it has none"
+        for minute in (16, 20, 29):
+            w.desk.step(at(15, minute))
+            assert not stops(w) and stops(w, "OTHER")
+        w.broker.end_session(at(15, 30))
+        w.desk.step(at(15, 30))
+        assert not stops(w, "OTHER"), "none rests after the close"
+        w.references["TEST"] = replace(FOUND["TEST"], day=TODAY)
+        w.references["OTHER"] = replace(FOUND["OTHER"], day=TODAY)
+        w.desk.step(at(9, 15, day=TOMORROW))
+        assert stops(w) and stops(w, "OTHER")
+
+
+def test_intraday_positions_are_gone_before_the_broker_comes(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, product=INTRADAY)
+        w.tick(at(15, 9, 59), "99")
+        assert w.desk.book.positions
+        w.tick(at(15, 10), "99")
+        assert not w.desk.book.positions
+        w.tick(at(15, 20), "99")
+        assert [row.order.tag for row in w.broker.orders() if "SQUAREOFF" in row.order.tag] == []
+        assert all(fill.charges < D("23.60") for fill in w.broker.trades())
+
+
+def test_a_desk_that_was_down_takes_the_brokers_square_off_over(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, product=INTRADAY)
+        w.broker.feed("while the desk is down", at(15, 20), {"TEST": D(99)})
+    with world(tmp_path, now=at(15, 20, 1)) as w:
+        for second in range(2, 50, 3):
+            w.desk.step(at(15, 20, second))
+        assert not w.desk.book.positions and not w.desk.book.live
+        assert w.desk.book.trades[0].reason is Purpose.FOREIGN
+        assert w.desk.book.differences == ()
+        assert w.broker.funds() == w.desk.book.capital + w.desk.book.cash_flow, "the fee, too"
+
+
+MUHURAT = TableCalendar("muhurat", TODAY, TODAY, (Session(TODAY, at(18, 15), at(19, 15)),))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "when", "expected"),
+    [
+        pytest.param(None, OPEN, at(15, 10), id="ordinary"),
+        pytest.param(AUCTIONS, OPEN, at(15, 10), id="before the auction"),
+        pytest.param(MUHURAT, at(18, 15), at(18, 55), id="Muhurat"),
+    ],
+)
+def test_the_time_of_the_square_off(
+    tmp_path: Path, calendar: TableCalendar | None, when: datetime, expected: datetime
+) -> None:
+    with world(tmp_path) as w:
+        view = w.desk._view(OPEN)
+        if calendar is not None:
+            view = replace(view, session=calendar.session(TODAY), now=when)
+        assert square_off_at("TEST", view) == expected
+
+
+class Refusing(PaperBroker):
+    """Refuses every stop, and notes when it was asked."""
+
+    asked: list[datetime]
+
+    def place(self, order: Order, at: datetime) -> Reply:
+        if order.trigger_price is not None:
+            self.asked = [*getattr(self, "asked", []), at]
+            order = replace(order, quantity=10**6)
+        return super().place(order, at)
+
+
+def test_a_stop_that_is_refused_is_tried_again_ever_more_rarely(tmp_path: Path) -> None:
+    with world(tmp_path, broker_class=Refusing) as w:
+        assert isinstance(w.broker, Refusing)
+        buy(w)
+        for second in [*range(1, 65), *range(65, 1_300, 6)]:
+            w.desk.step(OPEN + second * SECOND)
+        waits = [b - a for a, b in zip(w.broker.asked, w.broker.asked[1:], strict=False)]
+        assert waits[:5] == [timedelta(seconds=2**n) for n in range(1, 6)]
+        assert MOST_PATIENCE <= max(waits) == waits[-1] <= MOST_PATIENCE + 6 * SECOND
+        assert "TEST: only 10 shares to sell" in alerts(w)
+
+
+def flatten(w: World, now: datetime) -> None:
+    w.latch.path.touch()
+    w.ledger.append(LatchChanged(True, "test", "enough", flatten=True), at=now)
+
+
+def test_flattening_cancels_each_stop_only_as_its_exit_goes_out(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        buy(w, "OTHER", OPEN + 2 * SECOND)
+        w.desk.step(OPEN + 4 * SECOND)
+        assert stops(w) and stops(w, "OTHER")
+        before = w.ledger.head()[0]
+        flatten(w, at(11))
+        now = at(11)
+        while w.desk.step(now):
+            for symbol in w.desk.book.positions:
+                assert stops(w, symbol), "no position waits without its stop"
+            now += SECOND
+        assert not w.desk.book.positions and not w.desk.book.live
+        told = []
+        for record in w.ledger.events(before):
+            match record.event:
+                case OrderMoved(tag, OrderEvent.CANCEL):
+                    told.append(f"cancel {w.desk.book.orders[tag].intent.symbol}")
+                case GateDecided(key, True):
+                    view = w.desk.book.order(key)
+                    assert view is not None
+                    told.append(f"{view.intent.purpose.value} {view.intent.symbol}")
+        assert told == ["cancel TEST", "EXIT TEST", "cancel OTHER", "EXIT OTHER"]
+        assert w.desk.book.latched
+
+
+def test_a_kill_without_flatten_keeps_positions_and_stops(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        w.latch.set(w.ledger, by="test", reason="enough", at=at(11))
+        w.desk.step(at(11))
+        assert w.desk.book.positions and stops(w)
+        flatten(w, at(12))
+        w.desk.step(at(12))
+        w.desk.step(at(12, 0, 1))
+        assert not w.desk.book.positions
+
+
+def test_a_lift_ends_the_flattening(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        flatten(w, OPEN)
+        w.desk.step(OPEN)
+        w.latch.lift(w.ledger, by="me", reason="all is well", at=OPEN + SECOND)
+        buy(w, when=OPEN + 2 * SECOND)
+        w.desk.step(OPEN + 3 * SECOND)
+        assert w.desk.book.positions and stops(w)
+        assert not w.desk.book.flatten
+
+
+def test_an_exit_of_a_flattening_that_lapses_is_tried_again_next_day(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        w.broker.halt(at(11), "TEST")
+        flatten(w, at(11))
+        w.desk.step(at(11))
+        w.desk.step(at(11, 0, 1))
+        assert w.desk.book.positions, "a halted share cannot be sold"
+        w.broker.resume("TEST")
+        w.broker.end_session(at(15, 30))
+        w.desk.step(at(15, 30))
+        w.references["TEST"] = replace(FOUND["TEST"], day=TODAY)
+        opens = at(9, 15, day=TOMORROW)
+        w.tick(opens, "90", jumped=True)
+        w.desk.step(opens + SECOND)
+        assert not w.desk.book.positions
+        exits = [
+            record.event.intent.key
+            for record in w.ledger.events()
+            if isinstance(record.event, IntentCommitted)
+            and record.event.intent.purpose is Purpose.EXIT
+        ]
+        assert exits[-1].endswith(f"FLATTEN|{TOMORROW}")
+
+
+def test_shares_from_outside_are_not_flattened(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.broker.transfer(-10 * D(100), {"TEST": 10})
+        for second in range(0, 40, 5):
+            w.desk.step(OPEN + second * SECOND)
+        assert w.desk.book.positions["TEST"].is_foreign
+        flatten(w, at(11))
+        w.desk.step(at(11))
+        assert w.desk.book.positions and stops(w), "whoever bought them sells them"
+
+
+def test_stops_wait_for_the_end_of_a_halt_and_come_back_at_once(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        w.broker.halt(at(11))
+        for second in range(0, 40, 5):
+            w.desk.step(at(11, 0, second))
+            assert not stops(w)
+        sent = [row for row in w.broker.orders() if row.state is OrderState.REJECTED]
+        assert not sent, "nothing is sent into a halted market"
+        w.broker.resume()
+        w.desk.step(at(11, 45))
+        assert stops(w)
+
+
+@pytest.mark.parametrize(
+    ("band", "trigger", "limit"),
+    [
+        pytest.param("0.20", "95.05", "93.14", id="20 %"),
+        pytest.param("0.05", "95.05", "95.00", id="5 %: the limit is clipped"),
+        pytest.param("0.02", "98.00", "98.00", id="2 %: the trigger, too"),
+    ],
+)
+def test_a_stop_is_clipped_into_the_band_of_its_share(
+    tmp_path: Path, band: str, trigger: str, limit: str
+) -> None:
+    found = {"TEST": replace(FOUND["TEST"], band=D(band))}
+    with world(tmp_path, references=found) as w:
+        w.broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D(band))})
+        buy(w)
+        (stop,) = stops(w)
+        assert (stop.trigger_price, stop.limit_price) == (D(trigger), D(limit))
+
+
+def test_a_large_position_is_stopped_in_orders_that_the_exchange_takes(tmp_path: Path) -> None:
+    found = {"TEST": replace(FOUND["TEST"], freeze_quantity=4)}
+    with world(tmp_path, references=found) as w:
+        w.broker.transfer(-10 * D(100), {"TEST": 10})
+        for second in range(0, 60, 5):
+            w.desk.step(OPEN + second * SECOND)
+        assert sorted(order.quantity for order in stops(w)) == [2, 4, 4]
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["square-off", "flattening"])
+def test_what_must_be_sold_now_overtakes_a_strategys_exit_and_is_sold_once(
+    tmp_path: Path, late: bool
+) -> None:
+    with world(tmp_path) as w:
+        buy(w, product=INTRADAY if late else Product.DELIVERY)
+        now = at(15, 9) if late else at(11)
+        until = now + timedelta(minutes=10)
+        far = closing(entry(), valid_from=now, valid_until=until, limit_price=D("110.00"))
+        far = replace(far, product=INTRADAY) if late else far
+        w.desk.submit(far, now)
+        w.desk.step(now)
+        assert w.order(far).state is OrderState.OPEN and not stops(w)
+        now += timedelta(minutes=1)
+        if not late:
+            flatten(w, now)
+        for second in range(5):
+            w.desk.step(now + second * SECOND)
+        assert w.order(far).state is OrderState.CANCELLED
+        assert not w.desk.book.positions and not w.desk.book.live
+        assert sum(fill.quantity for fill in w.broker.trades()) == 20, "bought once, sold once"
+
+
+@pytest.mark.parametrize("lost", [2, 3], ids=["the stop's cancel", "the exit"])
+def test_an_exit_whose_answer_is_lost_is_not_doubled(tmp_path: Path, lost: int) -> None:
+    plan = FaultPlan({Fault.TIMEOUT_BEFORE: 1.0, Fault.PARTIAL_BOOK: 0.0}, skip=lost, most=1)
+    with world(tmp_path, plan=plan) as w:
+        buy(w)
+        leave = closing(entry(), valid_from=at(11), valid_until=at(11, 10))
+        w.desk.submit(leave, OPEN)
+        w.desk.step(at(11))
+        flatten(w, at(11))
+        for second in range(1, 20, 3):
+            w.desk.step(at(11, 0, second))
+            exits = [v for v in w.desk.book.live_orders() if v.intent.purpose is Purpose.EXIT]
+            assert len(exits) <= 1
+        for second in range(20, 59, 3):
+            w.desk.step(at(11, 0, second))
+        assert w.faulty is not None and w.faulty.struck[Fault.TIMEOUT_BEFORE] == 1
+        assert not w.desk.book.positions
+        assert sum(fill.quantity for fill in w.broker.trades()) == 20
