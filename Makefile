@@ -25,7 +25,7 @@ setup: .venv/compiled  ## virtual environment, pinned packages, compiled kernels
 demo: setup  ## real bars -> evolved strategies -> verdict -> signals -> guarded paper orders
 	@$(BIN)/kasauti demo
 
-up: setup  ## Dagster's web page and daemon, on the state that the demo left
+up: setup  ## Dagster's web page and daemon, and the desk, on the state that the demo left
 	@$(BIN)/kasauti up
 
 test: setup  ## lint, types and tests

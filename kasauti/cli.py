@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from kasauti import desk_commands
+from kasauti import desk_commands, ledger_commands, trial_commands
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
@@ -293,5 +293,14 @@ def sql(query: str | None, as_json: bool) -> None:
     emit({"rows": rows}, as_json, lambda: show.show_rows(columns, rows))
 
 
-for command in (bench, calibrate, noise, prove, stress, *desk_commands.COMMANDS):
+for command in (
+    bench,
+    calibrate,
+    noise,
+    prove,
+    stress,
+    *desk_commands.COMMANDS,
+    *trial_commands.COMMANDS,
+    *ledger_commands.COMMANDS,
+):
     cli.add_command(command)

@@ -20,7 +20,7 @@ from kasauti.genome.files import genome_from_genes
 from kasauti.genome.model import Genome
 from kasauti.genome.warming import compile_kernels as compile_breeding
 from kasauti.kernel_cache import drop_stale_kernels
-from kasauti.market import charges
+from kasauti.market import charge_kernels, charges
 from kasauti.market.bars import Bars
 from kasauti.market.sources import load_sample
 from kasauti.regimes.online import label_closes
@@ -81,8 +81,8 @@ GROUPS: dict[str, Callable[[], dict[str, Part]]] = {"engine": _engine, "others":
 
 def _charges() -> None:
     row = charges.NSE_CHARGES.rates(np.array(["2025-01-01"], dtype="datetime64[D]"))[0]
-    charges.leg_charges(row, True, True, 1000.0)
-    charges.variable_buy_rate(row, True)
+    charge_kernels.leg_charges(row, True, True, 1000.0)
+    charge_kernels.variable_buy_rate(row, True)
 
 
 def _backtest(bars: Bars, genomes: list[Genome]) -> None:

@@ -1,26 +1,46 @@
-"""Own bars on the machine's clock: what approved strategies want; nothing is traded on them yet."""
+"""Own bars on the machine's clock: what approved strategies want, and paper trading of it.
 
-from collections.abc import Sequence
+The desk process trades; while none runs, the job that wants something done hosts the same desk.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from kasauti.errors import UsageError
-from kasauti.execution.model import Intent, Outcome
+from kasauti.desk_account import OwnAccount, open_ledger
+from kasauti.errors import LeaseError, LedgerError
+from kasauti.execution.account import Arrived, days_of, playable
+from kasauti.execution.chain import Verification
+from kasauti.execution.clock import RunningClock
+from kasauti.execution.desk_process import DeskProcess, spool_of
+from kasauti.execution.guarded import outcome_of, submit_and_wait
+from kasauti.execution.host import SESSION_JOB, TRADE_JOB, paper_desk
+from kasauti.execution.lease import is_taken
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Intent, Outcome, Scope
+from kasauti.execution.place import paper_place
 from kasauti.execution.projections import Book
-from kasauti.execution.signals import Signal
+from kasauti.execution.replay import MovingReferences
+from kasauti.execution.signals import Signal, to_intents
 from kasauti.market.bars import Bars
 from kasauti.trading import ReplayDesk
+from kasauti.validation.approvals import Approval
 from kasauti.validation.approvals import Scope as ApprovalScope
 
-NOT_YET = "own bars are not traded yet, only the sample's replay is: run `kasauti demo`"
+ANSWER = timedelta(seconds=5)  # that a run waits for the desk's word on an order that is due
+PLAYED = timedelta(seconds=60)  # that it waits for the desk to play the sessions that arrived
+LOOK = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True)
 class ForwardDesk(ReplayDesk):
-    """What `ReplayDesk` is to the sample, for a folder of bars: signals, and an empty book.
+    """What `ReplayDesk` is to the sample, for a folder of bars and the paper ledger.
 
     A replay permit counts for nothing here: a signal needs an approval.
 
@@ -33,10 +53,26 @@ class ForwardDesk(ReplayDesk):
     at: datetime
 
     scope: ClassVar[ApprovalScope] = ApprovalScope.PAPER
+    ledger_scope: ClassVar[Scope] = Scope.PAPER
+
+    def __post_init__(self) -> None:
+        _ = self.clock  # it runs from here on
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the paper ledger lies."""
+        return self.space.home.ledger
+
+    @cached_property
+    def clock(self) -> RunningClock:
+        """The machine's clock at the exchange; it runs on from `at`."""
+        return RunningClock(self.at)
 
     def now(self) -> datetime:
-        """Return the machine's time at the exchange."""
+        """Return the exchange time at which this was made."""
         return self.at
+
+    # -- bars ------------------------------------------------------------------------------------
 
     @property
     def forward(self) -> Bars:
@@ -52,33 +88,125 @@ class ForwardDesk(ReplayDesk):
             day -= timedelta(days=1)
         return self.forward.between(0, int((self.forward.sessions <= np.datetime64(day)).sum()))
 
-    def book(self) -> Book:
-        """Return an empty book: there is no account on own bars yet."""
-        return Book()
+    def traded(self) -> Arrived:
+        """Return the bars that the desk trades on: those that arrived, and a close before them.
+
+        Sealed bars are read for a strategy that may trade, and that is recorded.
+        """
+        arrived = self.arrived()
+        forward = days_of(arrived)[0] if arrived.shape[1] else None
+        permitted = self.candidates() if self.admitted.seal is not None else []
+        return Arrived(self.history(permitted[0][1]) if permitted else arrived, forward)
+
+    # -- signals and orders ----------------------------------------------------------------------
+
+    def signals(self) -> list[Signal]:
+        """Return what the approved strategies want, on the book after the last session."""
+        self.trade_session()
+        return super().signals()
 
     def intents(self, signals: Sequence[Signal]) -> list[Intent]:
-        """Return none: the signals are shown, and ordered by nobody."""
-        del signals
-        return []
+        """Return the intents for the session after the last bar, whether it has opened or not.
+
+        One that comes too late is committed all the same, and never sent: it expires, on record.
+        """
+        if not signals:
+            return []
+        return to_intents(signals, self.calendar.next_session(self.last_day))
+
+    def ledger(self) -> Ledger:
+        """Open the paper ledger, made if missing."""
+        return open_ledger(self.space.home, self.market.name, self.at)
+
+    def book(self) -> Book:
+        """Return what the paper ledger amounts to; an empty book before there is one."""
+        if not paper_place(self.space.home).exists():
+            return Book()
+        with closing(self.ledger()) as ledger:
+            return ledger.book()
+
+    def verify(self) -> Verification:
+        """Check the ledger's chain of hashes; one that is not there yet is whole."""
+        return (
+            super().verify() if paper_place(self.space.home).exists() else Verification(0, "", ())
+        )
 
     def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:
-        """Refuse, whatever is asked for.
+        """Commit the intents; wait a little for the desk's word on those that are due now."""
+        if not intents:
+            return {}
+        with closing(self.ledger()) as ledger:
+            return {intent.key: self._submit(ledger, intent) for intent in intents}
 
-        Raises
-        ------
-        UsageError
-            Always, unless there is nothing to submit.
-        """
-        if intents:
-            raise UsageError(NOT_YET)
-        return {}
+    def _submit(self, ledger: Ledger, intent: Intent) -> Outcome:
+        if not intent.valid_from <= self.clock.now() < intent.valid_until:
+            ledger.claim(intent, at=self.clock.now())
+            return outcome_of(ledger, intent.key)
+        return submit_and_wait(
+            ledger,
+            intent,
+            clock=self.clock,
+            wait=ANSWER,
+            host=lambda: self._turning(ledger, TRADE_JOB),
+        )
 
     def trade_session(self) -> Book:
-        """Refuse.
+        """Have the sessions played whose bars arrived: by the running desk, else hosted here.
 
         Raises
         ------
-        UsageError
-            Always: there is no session to trade.
+        LedgerError
+            If the running desk does not get it done.
         """
-        raise UsageError(NOT_YET)
+        if not paper_place(self.space.home).exists():
+            return Book()
+        arrived, until = self.traded(), self.clock.now() + PLAYED
+        with closing(self.ledger()) as ledger:
+            while playable(ledger, self.calendar, arrived):
+                if self.clock.now() >= until:
+                    raise LedgerError(
+                        f"the desk has not played the session of {self.last_day} in "
+                        f"{PLAYED.seconds} s: see `kasauti status`"
+                    )
+                self._have_played(ledger)
+            return ledger.book()
+
+    def _have_played(self, ledger: Ledger) -> None:
+        if is_taken(ledger.path, ledger.engine):
+            self.clock.wait(LOOK)
+            return
+        try:
+            with self._turning(ledger, SESSION_JOB) as process:
+                process.turn()
+        except LeaseError:
+            self.clock.wait(LOOK)  # a desk has just started: it does the work
+
+    @contextmanager
+    def _turning(self, ledger: Ledger, host: str) -> Iterator[DeskProcess]:
+        """Host the desk of the paper ledger as long as the block runs."""
+        home = self.space.home
+        account = OwnAccount(home, self.market.name, self.profile, self.clock)
+        references = MovingReferences(self.references())
+        with paper_desk(
+            ledger,
+            market=self.market,
+            calendar=self.calendar,
+            references=references,
+            permits=account.permit,
+            cash=self.limits.capital,
+            at=self.clock.now(),
+            host=host,
+        ) as hosted:
+            yield DeskProcess(
+                hosted,
+                ledger,
+                account,
+                references,
+                clock=self.clock,
+                spool=spool_of(home.feed, ledger),
+            )
+
+    def permitted_until(self, approval: Approval) -> datetime:
+        """Return the end of the approval's last day."""
+        last = date.fromisoformat(approval.expires) + timedelta(days=1)
+        return datetime.combine(last, time(0), tzinfo=self.market.zone)

@@ -1,9 +1,11 @@
 """Puts approvals, bars, clock and ledger together for signals and for the desk; decides nothing.
 
-For now the replay clock is the only one that trades: the sample's last sessions arrive one by one.
+Here stands the replay: the sample's last sessions arrive one by one. `own_bars` is the same on the
+machine's clock.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +19,13 @@ import numpy as np
 
 from kasauti.errors import DataError
 from kasauti.execution.approvals import Permit
+from kasauti.execution.chain import Verification
 from kasauti.execution.clock import ReplayClock
+from kasauti.execution.custom_limits import chosen
 from kasauti.execution.desk import Desk
 from kasauti.execution.guarded import submit_and_wait
-from kasauti.execution.host import paper_desk
-from kasauti.execution.ledger import Ledger, Verification
+from kasauti.execution.host import TRADE_JOB, paper_desk
+from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import Limits
 from kasauti.execution.limits import profile as limits_of
 from kasauti.execution.model import Intent, Outcome, Scope
@@ -61,6 +65,7 @@ class ReplayDesk:
     profile: str
 
     scope: ClassVar[ApprovalScope] = ApprovalScope.REPLAY
+    ledger_scope: ClassVar[Scope] = Scope.REPLAY
 
     @cached_property
     def market(self) -> Market:
@@ -75,7 +80,7 @@ class ReplayDesk:
     @property
     def limits(self) -> Limits:
         """What the profile allows."""
-        return limits_of(self.profile)
+        return chosen(self.profile, self.space.home.limits, os.environ)
 
     # -- the clock -------------------------------------------------------------------------------
 
@@ -106,7 +111,7 @@ class ReplayDesk:
         """Return when the session of `day` closes."""
         session = self.calendar.session(day)
         if session is None:
-            raise DataError(f"{day} is no session of the replay")
+            raise DataError(f"{day} is no session of {self.market.name}")
         return session.close
 
     # -- bars ------------------------------------------------------------------------------------
@@ -191,12 +196,17 @@ class ReplayDesk:
             return None
         return Permit(
             genome_hash,
-            Scope.REPLAY,
+            self.ledger_scope,
             "verdict" if approval.verdict else "reference",
             approval.label,
             datetime.fromisoformat(approval.granted),
-            self.close_of(self.days[-1]) + timedelta(days=1),
+            self.permitted_until(approval),
         )
+
+    def permitted_until(self, approval: Approval) -> datetime:
+        """Return when a permit of the replay ends: with the replay."""
+        del approval
+        return self.close_of(self.days[-1]) + timedelta(days=1)
 
     # -- signals and orders ----------------------------------------------------------------------
 
@@ -263,7 +273,7 @@ class ReplayDesk:
             permits=self.permit,
             cash=self.limits.capital,
             at=self.now(),
-            host="trade job",
+            host=TRADE_JOB,
         ) as hosted:
             yield hosted.desk
 

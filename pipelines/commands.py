@@ -26,9 +26,9 @@ def demo(as_json: bool) -> None:
 @click.command()
 @click.option("--port", type=int, default=3000, show_default=True, help="Of the web page.")
 def up(port: int) -> None:
-    """Start Dagster's web page and daemon.
+    """Start Dagster's web page and daemon, and the desk.
 
-    Either is started again when it ends. Ctrl-C stops both.
+    What ends is started again. Ctrl-C stops them all.
     """
     from pipelines.serve import serve
 

@@ -1,4 +1,4 @@
-"""Keeps Dagster's web page and daemon running; what they serve stands in `definitions`."""
+"""Keeps Dagster's web page and daemon running, and the desk; what they do stands elsewhere."""
 
 import os
 import signal
@@ -13,8 +13,10 @@ from types import FrameType
 from kasauti.home import PROJECT_ROOT, Home
 from pipelines.instance import environment, open_instance
 
-LOOK_EVERY = 1.0  # seconds
-WAIT_BEFORE_RESTART = 5.0  # seconds; a process that cannot start is not started in a tight loop
+LOOK_EVERY = 0.1  # seconds; a desk that died has to be back within one
+LONG_ENOUGH = 10.0  # seconds; what ran that long is started again at once
+WAIT_BEFORE_RESTART = 5.0  # seconds; what cannot start is not started in a tight loop
+LONGEST_WAIT = 60.0  # seconds; each start in vain doubles the wait up to this
 GRACE = 15.0  # seconds that a process has to end
 
 
@@ -25,16 +27,24 @@ class Service:
     name: str
     command: Sequence[str]
     process: "subprocess.Popen[bytes] | None" = None
-    ended: float = field(default=-WAIT_BEFORE_RESTART)
+    started: float = 0.0
+    wait: float = 0.0
+    due: float = field(default=float("-inf"))
 
     def keep_running(self, now: float, variables: Mapping[str, str]) -> None:
-        """Start it if it does not run and did not end a moment ago."""
+        """Start it if it does not run and it is time; what ran for a while is back at once."""
         if self.process is not None and self.process.poll() is None:
             return
         if self.process is not None:
-            say(f"{self.name} ended with code {self.process.returncode}; starting it again")
-            self.process, self.ended = None, now
-        if now - self.ended >= WAIT_BEFORE_RESTART:
+            lasted = now - self.started >= LONG_ENOUGH
+            doubled = min(max(2 * self.wait, WAIT_BEFORE_RESTART), LONGEST_WAIT)
+            self.wait = 0.0 if lasted else doubled
+            self.due = now + self.wait
+            when = f"in {self.wait:.0f} s" if self.wait else "now"
+            say(f"{self.name} ended with code {self.process.returncode}; starting it again {when}")
+            self.process = None
+        if now >= self.due:
+            self.started = now
             # SIGINT at its default: a shell's `&` has children ignore it, and Dagster copies that.
             self.process = subprocess.Popen(
                 self.command,
@@ -56,18 +66,19 @@ class Service:
 
 
 def services(port: int) -> list[Service]:
-    """Return what has to run: the web page and the daemon."""
+    """Return what has to run: the web page, the daemon and the desk."""
     tool = Path(sys.executable).parent
     workspace = str(PROJECT_ROOT / "workspace.yaml")
     page = [str(tool / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     return [
         Service("web page", page),
         Service("daemon", [str(tool / "dagster-daemon"), "run", "-w", workspace]),
+        Service("desk", [str(tool / "kasauti"), "desk"]),
     ]
 
 
 def serve(home: Home, port: int) -> None:
-    """Run both until interrupted; one that ends is started again."""
+    """Run them until interrupted; one that ends is started again."""
     # A fresh home that several processes open at once breaks for good (dagster issue 27390).
     open_instance(home).dispose()
     stopping = False

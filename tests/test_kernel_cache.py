@@ -15,7 +15,8 @@ import pytest
 
 from kasauti import kernel_cache
 from kasauti.kernel_cache import PACKAGE
-from kasauti.market.charges import NSE_CHARGES, leg_charges
+from kasauti.market.charge_kernels import leg_charges
+from kasauti.market.charges import NSE_CHARGES
 
 COUNT = """
 import json, sys
@@ -30,7 +31,8 @@ print(json.dumps({"value": value, "hits": hits, "misses": misses, "compiled": co
 """
 CHARGE = """
 import numpy as np
-from kasauti.market.charges import NSE_CHARGES, leg_charges
+from kasauti.market.charge_kernels import leg_charges
+from kasauti.market.charges import NSE_CHARGES
 row = NSE_CHARGES.rates(np.array(["2025-01-01"], dtype="datetime64[D]"))[0]
 value = leg_charges(row, True, True, 1000.0)
 """
@@ -95,7 +97,7 @@ def test_a_read_only_install_compiles_once(variable: str, install: Path, tmp_pat
     assert (first.hits, first.misses) == (0, 1)
     assert (second.hits, second.misses) == (1, 0)
     assert first.value == second.value == CHARGED
-    assert list((tmp_path / "writable").rglob("charges.leg_charges-*.nbc"))
+    assert list((tmp_path / "writable").rglob("charge_kernels.leg_charges-*.nbc"))
 
 
 def test_where_nothing_can_be_written_it_compiles_and_says_so_once(install: Path) -> None:

@@ -76,7 +76,7 @@ from kasauti.backtest.tape import (
 from kasauti.compiled import inlined, njit
 from kasauti.features.bits import Words, next_set
 from kasauti.market.bars import Booleans, Floats
-from kasauti.market.charges import leg_charges, variable_buy_rate
+from kasauti.market.charge_kernels import leg_charges, variable_buy_rate
 
 REASONS = (
     "",

@@ -10,7 +10,7 @@ from kasauti.compiled import borrowed, njit
 from kasauti.features.bits import pack
 from kasauti.genome.codes import ATR, FRACTION, NO_DISTANCE
 from kasauti.market.bars import Bars, Booleans, Floats
-from kasauti.market.charges import variable_buy_rate
+from kasauti.market.charge_kernels import variable_buy_rate
 from kasauti.market.markets import Market
 from kasauti.simd import LANES
 

@@ -35,6 +35,24 @@ class SystemClock:
         time.sleep(duration.total_seconds())
 
 
+class RunningClock:
+    """A clock that was told the time once and runs on from there, whatever the machine's says."""
+
+    def __init__(self, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise UsageError("a running clock needs an aware time: use exchange time")
+        self._start = start
+        self._begun = time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the time that it was told, and what has passed since."""
+        return self._start + timedelta(seconds=time.monotonic() - self._begun)
+
+    def wait(self, duration: timedelta) -> None:
+        """Sleep."""
+        time.sleep(duration.total_seconds())
+
+
 class ReplayClock:
     """A clock that stands still until it is set; it never goes back."""
 

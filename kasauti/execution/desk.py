@@ -4,12 +4,14 @@ It reconciles before it acts, releases intents through the gate, keeps positions
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from kasauti.errors import LedgerError
-from kasauti.execution import decisions, reconcile
+from kasauti.errors import BrokerError, LedgerError
+from kasauti.execution import breakers, decisions, failpoints, reconcile
+from kasauti.execution.conditions import Conditions, LiveQuote
 from kasauti.execution.controls import Comparison
+from kasauti.execution.controls.model import FAULTS
 from kasauti.execution.events import (
     Acknowledged,
     Event,
@@ -18,24 +20,30 @@ from kasauti.execution.events import (
     LimitsSealed,
     ProtectionRevised,
     Reconciled,
+    Resumed,
+    Reviewed,
     SelfTested,
     SessionClosed,
+    StrategyLatched,
     TradingState,
     TradingStateChanged,
 )
-from kasauti.execution.gate import Gate, Passage
+from kasauti.execution.gate import Gate, Passage, Snapshot
 from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
-from kasauti.execution.ledger import Ledger
+from kasauti.execution.ledger import Entry, Ledger
 from kasauti.execution.limits import Limits, tighter
-from kasauti.execution.model import Intent, Outcome
+from kasauti.execution.model import Intent, Outcome, Scope
 from kasauti.execution.orders import OrderEvent
 from kasauti.execution.projections import Book
 from kasauti.execution.references import References
 from kasauti.execution.self_test import self_test, trip_every_control
+from kasauti.execution.usage import current_marks, quotes_of
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
+RECALL_AGAIN = timedelta(seconds=5)
+RATE = "ORDER_RATE"  # the only reason to wait that holds for every order
 MOST_ACTIONS = 10_000  # in one step; more means that two of them undo each other
 
 
@@ -67,25 +75,38 @@ class Desk:
         self._market = market
         self._references = references
         self._comparison: Comparison | None = None
+        self._standing = reconcile.Standing()
+        self._seen = breakers.NOTHING_SEEN
+        self._waiting: set[str] = set()  # intents that the gate told to wait at this moment
+        self._asked: set[str] = set()  # tags whose cancel this desk asked for
+        self._recalled: dict[str, datetime] = {}  # those that work though they ended here
 
     @property
     def book(self) -> Book:
         """What the ledger amounts to now."""
         return self.ledger.book()
 
+    @property
+    def holds_lease(self) -> bool:
+        """Whether no other desk has taken over."""
+        return self._lease.is_held
+
     def start(self, now: datetime) -> Comparison:
-        """Test the whole gate and reconcile; nothing may be released before.
+        """Trip every control and reconcile; nothing may be released before.
 
         Raises
         ------
         LedgerError
             If a control fails its self-test.
         """
-        self_test()
+        trip_every_control()
         return self.reconcile(now, always_record=True)
 
     def open_session(self, now: datetime, limits: Limits) -> Limits:
         """Trip every control once, then seal the session's limits; both once a session.
+
+        In paper trading they are tripped through a whole gate with a ledger and latch of its own;
+        a replay, which plays many sessions and counts for nothing, does without.
 
         Limits of a session that is sealed already can only be tightened.
 
@@ -94,16 +115,20 @@ class Desk:
         LedgerError
             If a control fails its self-test: the session does not open.
         """
-        book, day = self.book, now.date()
+        book, day, alert = self.book, now.date(), None
         if book.self_tested != day:
-            tested = SelfTested(day, trip_every_control())
+            replayed = self.ledger.scope is Scope.REPLAY
+            tested = SelfTested(day, trip_every_control() if replayed else self_test())
             self._append(tested, now, unique=f"self-test:{day}")
+            failpoints.reach("desk.self_tested")
         if book.limits_day == day and book.limits is not None:
             limits = tighter(book.limits, limits)
             if limits == book.limits:
                 return limits
+            alert = f"The limits of {day} were tightened: see `kasauti limits`"
         sealed = LimitsSealed(day, limits, limits.hash)
-        self._append(sealed, now, unique=f"limits:{day}:{limits.hash}")
+        self._append(sealed, now, unique=f"limits:{day}:{limits.hash}", alert=alert)
+        failpoints.reach("desk.limits_sealed")
         return limits
 
     def submit(self, intent: Intent, now: datetime) -> Outcome:
@@ -132,31 +157,107 @@ class Desk:
         bool
             Whether something waits for the next moment: the order rate, or a stop to reprice.
         """
-        self.reconcile(now)
+        compared = self.reconcile(now)
+        self._watch(compared, now)
+        self._waiting.clear()
         for _ in range(MOST_ACTIONS):
             view = self._view(now)
-            actions = decisions.next_actions(view)
+            actions = [action for action in decisions.next_actions(view) if not self._waits(action)]
             if not actions:
-                return decisions.has_triggered_stop(view)
+                return bool(self._waiting) or decisions.is_waiting(view)
             if not self._act(actions[0], now):
                 return True
         raise LedgerError(
             f"the desk found no rest in {MOST_ACTIONS} actions at {now}: {actions[0]}"
         )
 
+    def _waits(self, action: decisions.Action) -> bool:
+        return isinstance(action, decisions.Release) and action.intent.key in self._waiting
+
     def reconcile(self, now: datetime, *, always_record: bool = False) -> Comparison:
-        """Take in what happened at the broker and compare; differences close entries."""
-        snapshot = self._gate.snapshot()
+        """Take in what happened at the broker and compare; differences close entries.
+
+        What the broker has said for long enough is taken over. A broker that cannot be read is a
+        difference itself.
+        """
+        failpoints.reach("desk.before_snapshot")
+        try:
+            snapshot = self._gate.snapshot()
+        except BrokerError as error:
+            found: tuple[str, ...] = (f"the broker cannot be read: {error}",)
+        else:
+            self._learn(snapshot, now)
+            differences = reconcile.compare(self.book, snapshot, self._closes_of(snapshot))
+            settled = self._standing.settled(differences, now)
+            if settled:
+                failpoints.reach("desk.before_adopting")
+                self.ledger.append_all(settled, at=now, epoch=self._lease.epoch)
+                failpoints.reach("desk.adopted")
+                self._learn(snapshot, now)
+                differences = reconcile.compare(self.book, snapshot, {})
+            found = tuple(difference.text for difference in differences)
+        return self._compared(found, now, always_record)
+
+    def _watch(self, compared: Comparison, now: datetime) -> None:
+        """Let the breakers look at a fresh reading."""
+        book, conditions = self.book, self._gate.conditions(now)
+        session = self._calendar.session(now.date())
+        reading = breakers.Reading(
+            now,
+            self._equity(quotes_of(conditions)),
+            conditions,
+            compared.differences,
+            session is not None and now in session,
+        )
+        changes, self._seen = breakers.watch(book, reading, self._seen)
+        moved: list[TradingStateChanged | StrategyLatched] = [
+            *changes,
+            *breakers.repeated(book, now),
+        ]
+        for change in moved:
+            self._append(change, now, alert=breakers.alert_of(change))
+            failpoints.reach("desk.breaker_moved")
+
+    def _equity(self, quotes: Mapping[str, LiveQuote]) -> Decimal | None:
+        """Return the equity at fresh prices, None where they cannot be had."""
         book = self.book
-        for news in (reconcile.new_answers, reconcile.new_fills, reconcile.new_moves):
+        try:
+            return book.equity(current_marks(book, self._references, quotes))
+        except FAULTS:
+            return None
+
+    def _learn(self, snapshot: Snapshot, now: datetime) -> None:
+        """Take in the news of our orders; one that works though it has ended is taken back."""
+        asked = self._asked
+
+        def moves(book: Book, snapshot: Snapshot) -> list[Entry]:
+            return reconcile.new_moves(book, snapshot, asked)
+
+        book = self.book
+        for news in (reconcile.new_answers, reconcile.new_fills, moves):
             entries = news(book, snapshot)
             if entries:
+                failpoints.reach("desk.before_news")
                 self.ledger.append_all(entries, at=now, epoch=self._lease.epoch)
+                failpoints.reach("desk.news_recorded")
                 book = self.book
-        found = reconcile.differences(book, snapshot)
-        if always_record or found != book.differences:
+        for tag in reconcile.revenants(book, snapshot):
+            asked_at = self._recalled.get(tag)
+            if asked_at is None or now - asked_at >= RECALL_AGAIN:
+                self._recalled[tag] = now
+                self._gate.cancel(tag, now)
+
+    def _closes_of(self, snapshot: Snapshot) -> dict[str, Decimal]:
+        known = {row.symbol: self._references(row.symbol) for row in snapshot.positions}
+        known |= {symbol: self._references(symbol) for symbol in self.book.positions}
+        return {symbol: found.close for symbol, found in known.items() if found is not None}
+
+    def _compared(self, found: tuple[str, ...], now: datetime, always_record: bool) -> Comparison:
+        if always_record or found != self.book.differences:
             alert = f"Ledger and broker differ: {'; '.join(found)}" if found else None
+            failpoints.reach("desk.before_comparison")
             self._append(Reconciled(found), now, alert=alert)
+            failpoints.reach("desk.compared")
         self._comparison = Comparison(now, found)
         return self._comparison
 
@@ -168,12 +269,15 @@ class Desk:
         if (stop_price - position.stop_price) * position.sign > 0:
             revised = ProtectionRevised(symbol, position.parent, stop_price)
             self._append(revised, now, unique=f"revise:{position.parent}:{version}")
+            failpoints.reach("desk.revised")
 
     def close_session(self, now: datetime, marks: Mapping[str, Decimal]) -> None:
         """Mark every open position at its close; once a session."""
         held = {s: marks[s] for s in self.book.positions if s in marks}
         day = now.date()
+        failpoints.reach("desk.before_close")
         self._append(SessionClosed(day, held), now, unique=f"close:{day}")
+        failpoints.reach("desk.closed")
 
     def set_state(self, state: TradingState, *, by: str, reason: str, now: datetime) -> None:
         """Change the trading state, which survives restarts."""
@@ -184,20 +288,26 @@ class Desk:
         """Record that somebody looked at a losing streak."""
         self.ledger.append(Acknowledged(by, reason), at=now)
 
+    def review(self, *, by: str, reason: str, now: datetime) -> None:
+        """Record that somebody looked at the trades."""
+        self.ledger.append(Reviewed(by, reason), at=now)
+
+    def resume(self, *, by: str, reason: str, now: datetime) -> None:
+        """Let every breaker, state and latched strategy go, as a person wants it."""
+        self.ledger.append(Resumed(by, reason), at=now, alert=f"Resumed by {by}: {reason}")
+
     def _view(self, now: datetime) -> decisions.View:
         book = self.book
-        closes = {}
-        for symbol in book.positions:
-            reference = self._references(symbol)
-            if reference is not None:
-                closes[symbol] = reference.close
+        symbols = {order.intent.symbol for order in book.live_orders()} | book.positions.keys()
+        known = {s: found for s in symbols if (found := self._references(s)) is not None}
         return decisions.View(
             book,
             now,
             self._calendar.session(now.date()),
             self._latch.is_set() or book.latched,
             self._market,
-            closes,
+            known,
+            self._gate.conditions(now) or Conditions(),
         )
 
     def _act(self, action: decisions.Action, now: datetime) -> bool:
@@ -205,16 +315,23 @@ class Desk:
         match action:
             case decisions.Expire(key):
                 self._append(IntentDropped(key, OrderEvent.EXPIRE, "EXPIRED"), now)
+                failpoints.reach("desk.expired")
             case decisions.Commit(intent):
-                self.ledger.append(IntentCommitted(intent), at=now, unique=f"intent:{intent.key}")
+                failpoints.reach("desk.before_own_intent")
+                self._append(IntentCommitted(intent), now, unique=f"intent:{intent.key}")
+                failpoints.reach("desk.own_intent_committed")
             case decisions.Cancel(tag):
+                self._asked.add(tag)
                 taken = self._gate.cancel(tag, now)
                 self.reconcile(now)
                 return taken or tag not in self.book.live
             case decisions.Release(intent):
                 ruling = self._gate.release(intent, now, self._comparison)
                 if ruling.passage is Passage.DELAYED:
-                    return False
+                    if ruling.code == RATE:
+                        return False
+                    self._waiting.add(intent.key)  # it alone waits, the others go on
+                    return True
                 self.reconcile(now)
         return True
 

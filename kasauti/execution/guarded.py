@@ -5,22 +5,32 @@ Dagster's `GuardedBroker` resource is a thin shell around this.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from kasauti.errors import LeaseError, LedgerError
+from kasauti.execution import failpoints
 from kasauti.execution.clock import Clock
-from kasauti.execution.desk import Desk
 from kasauti.execution.events import IntentDropped
 from kasauti.execution.lease import Lease, is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Intent, Outcome
 from kasauti.execution.orders import OrderEvent
 
-POLL = timedelta(milliseconds=20)
+POLL = timedelta(milliseconds=5)
 DESK_DOWN = "DESK_DOWN"
 WAITING = (Outcome.QUEUED, Outcome.UNKNOWN)
 
-DeskHost = Callable[[], AbstractContextManager[Desk]]
+
+class Steps(Protocol):
+    """A desk, or a process around one: it does what is due."""
+
+    def step(self, now: datetime) -> bool:
+        """Do what is due at `now`."""
+        ...
+
+
+DeskHost = Callable[[], AbstractContextManager[Steps]]
 
 
 def submit_and_wait(
@@ -47,9 +57,10 @@ def submit_and_wait(
         Gives the started desk. None: without a desk the intent is denied as DESK_DOWN.
     """
     ledger.claim(intent, at=clock.now())
+    failpoints.reach("guarded.claimed")
     until = clock.now() + wait
     while outcome_of(ledger, intent.key) in WAITING:
-        if not is_taken(ledger.path):
+        if not is_taken(ledger.path, ledger.engine):
             if host is None:
                 _without_desk(ledger, intent, clock)
             else:

@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
 from kasauti.execution.approvals import Permits
+from kasauti.execution.brokers.matching import Instrument, Quote
 from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.desk import Desk
 from kasauti.execution.gate import Gate
+from kasauti.execution.hosts import DESK_PROCESS as DESK_PROCESS
+from kasauti.execution.hosts import RECONCILE_COMMAND as RECONCILE_COMMAND
+from kasauti.execution.hosts import REPLAY as REPLAY
+from kasauti.execution.hosts import SESSION_JOB as SESSION_JOB
+from kasauti.execution.hosts import TRADE_JOB as TRADE_JOB
 from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Ledger
@@ -34,6 +40,20 @@ class Feed(Protocol):
         """Take in the prices of one moment, once."""
         ...
 
+    def quote(
+        self, moment: str, at: datetime, quotes: Mapping[str, Quote], *, jumped: bool = False
+    ) -> None:
+        """Take in the quotes of one moment, once."""
+        ...
+
+    def list_instruments(self, day: date, instruments: Mapping[str, Instrument]) -> None:
+        """Take in the exchange's morning file, once a day."""
+        ...
+
+    def last_prices(self) -> Mapping[str, Decimal]:
+        """Return the last price of every symbol in this session."""
+        ...
+
     def end_session(self, at: datetime) -> None:
         """Let every resting order lapse."""
         ...
@@ -41,10 +61,22 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class Hosted:
-    """A started desk and the price feed of its paper broker."""
+    """A started desk and the price feed of its paper broker.
+
+    Attributes
+    ----------
+    desk : Desk
+    feed : Feed
+    epoch : int
+        Of its lease.
+    since : int
+        Number of the ledger's last event before the desk first looked.
+    """
 
     desk: Desk
     feed: Feed
+    epoch: int
+    since: int
 
 
 @contextmanager
@@ -100,5 +132,6 @@ def paper_desk(
             market=market,
             references=references,
         )
+        since = ledger.seq()
         desk.start(at)
-        yield Hosted(desk, broker)
+        yield Hosted(desk, broker, lease.epoch, since)

@@ -1,9 +1,10 @@
-"""Trades forward bars session by session on the replay clock, through the same desk and gate.
+"""Plays daily bars session by session on a clock of their own, through the same desk and gate.
 
 After the close: signals become intents. At the next open the desk releases them, the paper broker
 matches them against that session's bar: open, the worse extreme, the better one, close. Every
 moment is marked in the paper account before the desk acts on it, so a killed replay goes on at the
-very moment where it stood and ends in the same state.
+very moment where it stood and ends in the same state. Paper trading on end-of-day bars plays its
+sessions with the same `Player`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,13 @@ from kasauti.errors import DataError, LedgerError
 from kasauti.execution.approvals import Permits
 from kasauti.execution.brokers.paper import has_seen
 from kasauti.execution.clock import ReplayClock
-from kasauti.execution.host import Hosted, paper_desk
+from kasauti.execution.host import REPLAY, Hosted, paper_desk
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import Limits
 from kasauti.execution.model import Scope, round_to_tick
 from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences, Reference, References
+from kasauti.execution.reviews import review_due
 from kasauti.execution.signals import (
     WINDOW,
     Candidate,
@@ -86,6 +88,8 @@ def decide(book: Book, bars: Bars, settings: ReplaySettings) -> list[Signal]:
     settings : ReplaySettings
     """
     capital = book.capital or settings.limits.capital
+    if not settings.candidates:
+        return []  # nobody to ask: the engine need not be built
     return signals_for(
         bars,
         settings.candidates,
@@ -137,14 +141,40 @@ def replay(
     ahead = [position for position, day in enumerate(days) if day >= first]
     if not ahead or ahead[0] == 0:
         raise DataError(f"no session to replay from {first} with one before it: give more bars")
-    before = _session(settings.calendar, days[ahead[0] - 1])
+    before = session_of(settings.calendar, days[ahead[0] - 1])
     market = settings.market.name
     with closing(Ledger(path, scope=Scope.REPLAY, market=market, at=before.close)) as ledger:
         closed = {result.day for result in ledger.book().days}
         todo = [position for position in ahead if days[position] not in closed]
         if todo:
-            _Replay(ledger, bars, settings, todo).run(progress)
+            _replay(ledger, bars, settings, todo, progress)
         return ledger.book()
+
+
+def _replay(
+    ledger: Ledger,
+    bars: Bars,
+    settings: ReplaySettings,
+    todo: Sequence[int],
+    progress: Callable[[date], None] | None,
+) -> None:
+    references = MovingReferences(settings.references(bars.between(0, todo[0])))
+    player = Player(ledger, bars, settings, references)
+    hosting = paper_desk(
+        ledger,
+        market=settings.market,
+        calendar=settings.calendar,
+        references=references,
+        permits=settings.permits,
+        cash=settings.limits.capital,
+        at=player.resume_at(todo[0]),
+        host=REPLAY,
+    )
+    with ledger.session_time(), hosting as hosted:
+        for position in todo:
+            player.trade(hosted, position)
+            if progress is not None:
+                progress(player.days[position])
 
 
 def replay_session(path: Path, bars: Bars, settings: ReplaySettings) -> Book:
@@ -153,49 +183,49 @@ def replay_session(path: Path, bars: Bars, settings: ReplaySettings) -> Book:
     return replay(path, bars, settings, first=last)
 
 
-class _Moving:
-    """References that follow the replay from session to session."""
+class MovingReferences:
+    """References that can be moved on, from session to session."""
 
-    def __init__(self) -> None:
-        self.now: References = dict[str, Reference]().get
+    def __init__(self, now: References) -> None:
+        self.now = now
 
     def __call__(self, symbol: str) -> Reference | None:
+        """Return the reference of `symbol` as it stands now."""
         return self.now(symbol)
 
 
-class _Replay:
+class Player:
+    """Trades the sessions of daily bars through a hosted desk, on the sessions' own clock.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        That of the hosted desk.
+    bars : Bars
+        Daily; at least one before the first session to be traded.
+    settings : ReplaySettings
+        Without candidates only intents that others committed are traded.
+    references : MovingReferences
+        Those of the hosted desk; moved to the close before each session.
+    """
+
     def __init__(
-        self, ledger: Ledger, bars: Bars, settings: ReplaySettings, todo: list[int]
+        self, ledger: Ledger, bars: Bars, settings: ReplaySettings, references: MovingReferences
     ) -> None:
         self._ledger = ledger
         self._bars = bars
         self._settings = settings
-        self._todo = todo
-        self._days: list[date] = bars.sessions.astype(object).tolist()
-        self._references = _Moving()
+        self._references = references
+        self.days: list[date] = bars.sessions.astype(object).tolist()
 
-    def run(self, progress: Callable[[date], None] | None) -> None:
-        settings = self._settings
-        self._clock = ReplayClock(self._resume_at(self._todo[0]))
-        self._references.now = settings.references(self._bars.between(0, self._todo[0]))
-        with paper_desk(
-            self._ledger,
-            market=settings.market,
-            calendar=settings.calendar,
-            references=self._references,
-            permits=settings.permits,
-            cash=settings.limits.capital,
-            at=self._clock.now(),
-            host="replay",
-        ) as hosted:
-            for position in self._todo:
-                self._trade(hosted, position)
-                if progress is not None:
-                    progress(self._days[position])
+    def trade(self, hosted: Hosted, position: int) -> None:
+        """Decide on the bars before `position`, then trade its session from where it stood."""
+        with self._ledger.session_time():
+            self._trade(hosted, position)
 
     def _trade(self, hosted: Hosted, position: int) -> None:
-        """Decide on the bars before `position`, then trade its session."""
-        session = _session(self._settings.calendar, self._days[position])
+        session = session_of(self._settings.calendar, self.days[position])
+        self._clock = ReplayClock(self.resume_at(position))
         history = self._bars.between(0, position)
         self._references.now = self._settings.references(history)
         if not self._seen(session, "OPEN", 0):
@@ -242,22 +272,28 @@ class _Replay:
                 return
 
     def _acknowledge(self, hosted: Hosted) -> None:
-        book, by = hosted.desk.book, self._settings.acknowledged_by
-        if by is None or book.streak < self._settings.limits.losing_streak:
+        """Do what a person does before the open: look at trades and losses, and go on."""
+        desk, by, now = hosted.desk, self._settings.acknowledged_by, self._clock.now()
+        book = desk.book
+        if by is None or not book.trades or book.trades[-1].exit_time.date() >= now.date():
             return
-        if book.trades[-1].exit_time.date() < self._clock.now().date():
-            hosted.desk.acknowledge(by=by, reason="replay: next session", now=self._clock.now())
+        if review_due(book, self._settings.limits.review) is not None:
+            desk.review(by=by, reason="replay: next session", now=now)
+        if book.streak >= self._settings.limits.losing_streak:
+            desk.acknowledge(by=by, reason="replay: next session", now=now)
+        if "K22" in book.switches.breakers:
+            desk.resume(by=by, reason="replay: next session", now=now)
 
-    def _resume_at(self, position: int) -> datetime:
+    def resume_at(self, position: int) -> datetime:
         """Return the last moment that the feed has seen in this session, or the close before."""
-        session = _session(self._settings.calendar, self._days[position])
+        session = session_of(self._settings.calendar, self.days[position])
         for phase in reversed(PHASES):
             seen = 0
             while self._seen(session, phase, seen):
                 seen += 1
             if seen:
                 return _time_of(phase, session) + (seen - 1) * SECOND
-        return _session(self._settings.calendar, self._days[position - 1]).close
+        return session_of(self._settings.calendar, self.days[position - 1]).close
 
     def _seen(self, session: Session, phase: str, turn: int) -> bool:
         return has_seen(self._ledger.engine, _moment(session, phase, turn))
@@ -299,13 +335,22 @@ class _Replay:
         }
 
     def _on_tick(self, price: float, position: int) -> Decimal:
-        """Return the nearest price that can trade: adjusted ones lie between ticks."""
-        exact = Decimal(repr(price))
-        tick = self._settings.market.tick_size(exact, self._days[position])
-        return max(round_to_tick(exact + tick / 2, tick, up=False), tick)
+        return nearest_tick(Decimal(repr(price)), self._settings.market, self.days[position])
 
 
-def _session(calendar: Calendar, day: date) -> Session:
+def nearest_tick(price: Decimal, market: Market, day: date) -> Decimal:
+    """Return the nearest price that can trade: adjusted ones lie between ticks."""
+    tick = market.tick_size(price, day)
+    return max(round_to_tick(price + tick / 2, tick, up=False), tick)
+
+
+def opening_moment(session: Session) -> str:
+    """Return the name of the first moment of a session that is played on its bars."""
+    return _moment(session, "OPEN", 0)
+
+
+def session_of(calendar: Calendar, day: date) -> Session:
+    """Return the session of `day`; a bar on any other day is an error."""
     session = calendar.session(day)
     if session is None:
         raise DataError(f"there is a bar on {day}, but the calendar has no session then")

@@ -1,8 +1,9 @@
-"""What one executed order costs: the effective-dated schedule, exact and as a kernel; no slippage.
+"""What one executed order costs: the effective-dated schedule, exact; no slippage, no kernel.
 
-The schedule is data (``data/nse_charges.toml``). The Decimal path is what the ledger books, the
-float kernel is what the engine sums; both are the same formula on the same row. Amounts are not
-rounded: the contract note rounds STT and stamp to the rupee a day, over all orders together.
+The schedule is data (``data/nse_charges.toml``). This Decimal path is what the ledger books; the
+float kernel that the engine sums stands in `charge_kernels`: the same formula on the same row.
+Amounts are not rounded: the contract note rounds STT and stamp to the rupee a day, over all orders
+together.
 """
 
 from bisect import bisect_right
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kasauti.compiled import njit
 from kasauti.errors import DataError
 from kasauti.market.bars import Floats, Times
 from kasauti.market.tables import read_table
@@ -193,50 +193,6 @@ class ChargeSchedule:
             gst=rates.gst * (brokerage + transaction + ipft + sebi),
             dp=rates.dp_rupees * (1 + rates.gst) if is_delivery and not is_buy else zero,
         )
-
-
-@njit
-def leg_charges(rates_row: Floats, is_buy: bool, is_delivery: bool, value: float) -> float:
-    """Return the charges of one executed order in rupees; the kernel of `ChargeSchedule.charge`.
-
-    Parameters
-    ----------
-    rates_row : ndarray of shape (len(RATE_FIELDS),), float64
-        One row of `ChargeSchedule.rates`.
-    is_buy, is_delivery : bool
-        Side, and whether the position is held over the close (or was, for a sale).
-    value : float
-        Price times quantity in rupees. Zero or less costs nothing, NaN gives NaN.
-    """
-    if value <= 0.0:
-        return 0.0
-    brokerage = max(min(value * rates_row[0], rates_row[2]), rates_row[1])
-    levies = value * (rates_row[5] + rates_row[6] + rates_row[7])
-    total = brokerage + levies + rates_row[10] * (brokerage + levies)
-    if is_delivery:
-        total += value * rates_row[4]
-        if is_buy:
-            total += value * rates_row[9]
-        else:
-            total += rates_row[11] * (1.0 + rates_row[10])
-    elif is_buy:
-        total += value * rates_row[8]
-    else:
-        total += value * rates_row[3]
-    return float(total)
-
-
-@njit
-def variable_buy_rate(rates_row: Floats, is_delivery: bool) -> float:
-    """Return the fraction of its value that a purchase costs beside the brokerage.
-
-    Brokerage is left out: between its minimum and its maximum it is not proportional, so a
-    quantity sized with this rate is an upper bound, to be lowered until it is affordable.
-    """
-    rate = (rates_row[5] + rates_row[6] + rates_row[7]) * (1.0 + rates_row[10])
-    if is_delivery:
-        return float(rate + rates_row[4] + rates_row[9])
-    return float(rate + rates_row[8])
 
 
 def _row(entry: Mapping[str, Any]) -> ChargeRates:

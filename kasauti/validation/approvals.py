@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kasauti.errors import UsageError
 from kasauti.genome import Genome, family
@@ -16,7 +16,9 @@ from kasauti.regimes.model import REGIMES, Regime
 from kasauti.validation.seal import Vault
 from kasauti.validation.tiers import LOWEST_TIER
 from kasauti.validation.validity import VALID_FOR
-from kasauti.validation.verdict import Verdict
+
+if TYPE_CHECKING:  # the verdict brings scipy with it, and the desk only reads approvals
+    from kasauti.validation.verdict import Verdict
 
 
 class Scope(StrEnum):
@@ -76,7 +78,7 @@ class Approvals:
     def __init__(self, vault: Vault) -> None:
         self._records = vault.records
 
-    def grant(self, verdict: Verdict, *, code_version: str, now: datetime, who: str) -> Approval:
+    def grant(self, verdict: "Verdict", *, code_version: str, now: datetime, who: str) -> Approval:
         """Record the approval that `verdict` allows; the same one again adds nothing.
 
         Raises
@@ -151,6 +153,23 @@ class Approvals:
             "revocation",
             {"genome": genome_hash, "why": why, "who": who, "when": now.isoformat()},
         )
+
+    def granted_until(self, genome_hash: str, moment: datetime) -> bool:
+        """Whether an approval that was granted until `moment` was not revoked since."""
+        revoked = max(
+            (record.number for record in self._records.find("revocation", genome=genome_hash)),
+            default=0,
+        )
+        return any(
+            record.number > revoked
+            and datetime.fromisoformat(record.body["approval"]["granted"]) <= moment
+            for record in self._records.find("approval", genome=genome_hash)
+        )
+
+    def ever(self, genome_hash: str) -> Approval | None:
+        """Return the newest approval of the genome, ended or not: how it came to be traded."""
+        found = self._records.find("approval", genome=genome_hash)
+        return _approval(found[-1].body["approval"]) if found else None
 
     def valid(
         self,

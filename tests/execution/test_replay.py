@@ -5,6 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
@@ -22,7 +23,7 @@ from kasauti.execution import frames
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.events import GateDecided
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.limits import custom
+from kasauti.execution.limits import Review, custom
 from kasauti.execution.model import Purpose, Scope
 from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences
@@ -195,10 +196,14 @@ def test_an_unanswered_losing_streak_closes_entries(tmp_path: Path) -> None:
         risk_per_trade=Decimal(2_000),
         daily_loss=Decimal(5_000),
         losing_streak=1,
+        review=Review.WEEKLY,
     )
     book = run(tmp_path, limits=limits, acknowledged_by=None)
     assert book.streak == 1
-    assert any(view.code == "LOSING_STREAK" for view in book.orders.values())
+    with closing(Ledger.existing(tmp_path / "replay.sqlite")) as ledger:
+        words = [d for r in ledger.events() if isinstance(r.event, GateDecided)
+                 for d in r.event.decisions]  # fmt: skip
+    assert any(word.code == "LOSING_STREAK" and not word.passed for word in words)
     assert len(book.trades) < len(traded().trades)
 
 

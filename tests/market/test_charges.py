@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kasauti.errors import DataError
-from kasauti.market.charges import (
-    NO_CHARGES,
-    NSE_CHARGES,
-    RATE_FIELDS,
-    ChargeSchedule,
-    leg_charges,
-    variable_buy_rate,
-)
+from kasauti.market.charge_kernels import leg_charges, variable_buy_rate
+from kasauti.market.charges import NO_CHARGES, NSE_CHARGES, RATE_FIELDS, ChargeSchedule
 
 NOVEMBER = date(2026, 11, 20)
 RATES = NSE_CHARGES.rates(np.array([NOVEMBER], dtype="datetime64[D]"))[0]

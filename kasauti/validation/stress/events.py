@@ -12,7 +12,7 @@ from kasauti.backtest import Account
 from kasauti.backtest.tape import LARGEST_SLIPPAGE, filled_closes, mean_volume_before
 from kasauti.genome import Genome, Side
 from kasauti.market.bars import Bars, Floats
-from kasauti.market.charges import leg_charges
+from kasauti.market.charge_kernels import leg_charges
 from kasauti.market.markets import Market
 from kasauti.validation.stress.history import History
 from kasauti.validation.stress.model import GAP, Loss
