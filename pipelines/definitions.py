@@ -14,6 +14,7 @@ from assets import (
     regimes,
     signals,
     strategies,
+    twin,
     validation,
 )
 from pipelines.jobs import JOBS
@@ -25,7 +26,7 @@ from resources.slack import SlackAlerts
 
 STAGES = [
     *(market, features, regimes, evolution, validation, strategies),
-    *(signals, execution, operations),
+    *(signals, execution, twin, operations),
 ]
 
 

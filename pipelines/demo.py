@@ -20,6 +20,7 @@ from assets.operations import REPORT
 from assets.regimes import LABELS
 from assets.signals import SIGNALS
 from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
+from assets.twin import NIGHTLY
 from assets.validation import APPROVALS, STAGE_KEYS, VERDICTS
 from kasauti.errors import KasautiError, UsageError
 from kasauti.execution import frames
@@ -40,10 +41,11 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the demo: its name on the terminal and the assets that it makes."""
+    """One stage of the demo: its name on the terminal, the assets that it makes, and their job."""
 
     name: str
     keys: tuple[dg.AssetKey, ...]
+    job: str = "research"
 
 
 RESEARCH = (
@@ -54,6 +56,7 @@ RESEARCH = (
     Stage("trial", (VERDICTS, *STAGE_KEYS, APPROVALS)),
     Stage("tear sheets", (FAMILY_TREE, GRAVEYARD, TEAR_SHEETS)),
 )
+AFTERWARDS = (Stage("twin", NIGHTLY, "nightly"), Stage("report", (REPORT,), "report"))
 
 
 class Demo:
@@ -82,13 +85,14 @@ class Demo:
             for number, day in enumerate(days, start=1):
                 self._session(day)
                 shown.update(number, f"session of {day}")
-        self._make(Stage("report", (REPORT,)))
+        for stage in AFTERWARDS:
+            self._make(stage)
 
     def _make(self, stage: Stage) -> None:
         with self._progress.stage(stage.name) as shown:
             stale = [key for key in stage.keys if not self._is_current(key)]
             if stale:
-                self._execute("research" if stage in RESEARCH else "report", stale)
+                self._execute(stage.job, stale)
             else:
                 shown.say("up to date")
 

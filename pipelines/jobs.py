@@ -7,6 +7,7 @@ from assets.market import FORWARD
 from assets.operations import REPORT
 from assets.signals import SIGNALS
 from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
+from assets.twin import NIGHTLY
 from assets.validation import APPROVALS
 
 # A worker may die after the order went out: the ledger's claim makes an order single, a retry not.
@@ -44,6 +45,20 @@ session = dg.define_asset_job(
     executor_def=IN_PROCESS,
     tags=TRADE_TAGS,
 )
+evening = dg.define_asset_job(
+    "evening",
+    selection=dg.AssetSelection.assets(FORWARD, *BOOK, *NIGHTLY, SIGNALS),
+    description="Own bars after the close: session on paper, its twin, the next one's signals.",
+    executor_def=IN_PROCESS,
+    tags=TRADE_TAGS,
+)
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets(*NIGHTLY),
+    description="Run closed sessions again by the engine and explain every difference.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
 report = dg.define_asset_job(
     "report",
     selection=dg.AssetSelection.assets(REPORT),
@@ -52,4 +67,4 @@ report = dg.define_asset_job(
     tags=NO_RETRY,
 )
 
-JOBS = [research, daily, trade, session, report]
+JOBS = [research, daily, trade, session, evening, nightly, report]

@@ -6,7 +6,7 @@ import dagster as dg
 
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar
-from pipelines.jobs import daily
+from pipelines.jobs import evening
 from resources.project import Project
 
 # Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
@@ -26,7 +26,7 @@ def reason_to_skip(calendar: Calendar, day: date) -> str | None:
 
 
 @dg.schedule(
-    job=daily,
+    job=evening,
     cron_schedule=AFTER_THE_CLOSE,
     execution_timezone=INDIA.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -34,14 +34,14 @@ def reason_to_skip(calendar: Calendar, day: date) -> str | None:
 def after_the_close(
     context: dg.ScheduleEvaluationContext, project: Project
 ) -> dg.RunRequest | dg.SkipReason:
-    """Take in the day's bars and decide the signals for the next session; holidays are skipped."""
+    """Take in the day's bars, trade them on paper, decide for the next session; no holidays."""
     if project.source().is_sample:
         return dg.SkipReason(NO_NEWS)
     day = context.scheduled_execution_time.astimezone(INDIA).date()
     skip = reason_to_skip(project.calendar(), day)
     if skip is not None:
         return dg.SkipReason(skip)
-    return dg.RunRequest(run_key=f"daily-{day}", tags={"kasauti/session": str(day)})
+    return dg.RunRequest(run_key=f"evening-{day}", tags={"kasauti/session": str(day)})
 
 
 SCHEDULES = [after_the_close]

@@ -38,7 +38,11 @@ class Session:
     auction: datetime | None = None
 
     def continuous_end(self, *, closing_auction: bool) -> datetime:
-        """Return the end of continuous trading, for a share with or without a closing auction."""
+        """Return the end of continuous trading, for a share with or without a closing auction.
+
+        Which of them it is, the exchange says share by share: ``is_cas_enabled`` in the broker's
+        instrument master. A share of which nobody knows it has to be taken for one with an auction.
+        """
         return self.auction if closing_auction and self.auction is not None else self.close
 
     def __contains__(self, moment: datetime) -> bool:

@@ -1,6 +1,7 @@
 """NSE sessions against an outside calendar, their hours, and failing closed."""
 
 from datetime import date, datetime, time
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,31 @@ from tests.shared_data import FIXTURES
 ONLY_OURS = {date(2026, 11, 8)}
 ONLY_THEIRS: set[date] = set()
 
+WEEKEND = "trades on a weekend, and exchange-calendars' BSE calendar knows only weekdays"
+MUHURAT = "one hour in the evening of a holiday: exchange-calendars takes the day for shut"
+NOT_IN_XBOM = {
+    date(2025, 2, 1): WEEKEND,  # Union Budget
+    date(2025, 10, 21): MUHURAT,
+    date(2026, 2, 1): WEEKEND,  # Union Budget
+    date(2026, 11, 8): WEEKEND,  # Muhurat
+}
+
+# The published list against exchange-calendars as far back as the latter goes: by how much an
+# outside source could be trusted, if the table were ever extended to the past.
+PAST_WEEKENDS = """
+2009-10-17 2010-02-06 2010-05-16 2012-01-07 2012-03-03 2012-04-28 2012-09-08 2012-11-11 2013-05-11
+2013-11-03 2014-03-22 2015-02-28 2016-10-30 2019-10-27 2020-02-01 2020-11-14 2023-11-12 2024-01-20
+2024-03-02 2024-05-18 2025-02-01 2026-02-01
+"""
+PAST_MUHURATS = "2014-10-23 2015-11-11 2017-10-19 2018-11-07 2021-11-04 2022-10-24 2024-11-01"
+PAST_ONLY_LISTED = {
+    **{date.fromisoformat(day): WEEKEND for day in PAST_WEEKENDS.split()},
+    **{date.fromisoformat(day): MUHURAT for day in PAST_MUHURATS.split()},
+    date(2013, 11, 14): "Muharram: shut on the 15th there, on the 14th in XBOM",
+    date(2025, 10, 21): MUHURAT,
+}
+PAST_ONLY_XBOM = {date(2013, 11, 15): "Muharram: see the 14th"}
+
 
 def test_sessions_equal_the_published_trading_days_but_for_the_listed_ones() -> None:
     lines = (FIXTURES / "nse_trading_days_1990_2026.csv").read_text().split()[1:]
@@ -21,6 +47,40 @@ def test_sessions_equal_the_published_trading_days_but_for_the_listed_ones() -> 
     assert ours - theirs == ONLY_OURS
     assert theirs - ours == ONLY_THEIRS
     assert len(ours) == 496
+
+
+@pytest.fixture(scope="module")
+def xbom() -> Any:
+    """BSE trades on the days of NSE; the package has no calendar of NSE itself."""
+    import exchange_calendars
+
+    return exchange_calendars.get_calendar("XBOM")
+
+
+def test_sessions_equal_exchange_calendars_but_for_the_listed_ones(xbom: Any) -> None:
+    calendar = nse_calendar()
+    found = xbom.sessions_in_range(calendar.first.isoformat(), calendar.last.isoformat())
+    theirs = {stamp.date() for stamp in found}
+    ours = {session.day for session in calendar.table}
+    assert ours - theirs == NOT_IN_XBOM.keys()
+    assert theirs <= ours
+
+
+def test_ordinary_hours_equal_exchange_calendars(xbom: Any) -> None:
+    for session in nse_calendar().table:
+        if session.day not in NOT_IN_XBOM:
+            assert xbom.session_open(session.day.isoformat()) == session.open
+            assert xbom.session_close(session.day.isoformat()) == session.close
+
+
+def test_the_two_outside_sources_differ_as_listed(xbom: Any) -> None:
+    lines = (FIXTURES / "nse_trading_days_1990_2026.csv").read_text().split()[1:]
+    first, last = xbom.first_session.date(), xbom.last_session.date()
+    assert last == date(2026, 12, 31)
+    listed = {day for day in map(date.fromisoformat, lines) if first <= day <= last}
+    theirs = {stamp.date() for stamp in xbom.sessions}
+    assert listed - theirs == PAST_ONLY_LISTED.keys()
+    assert theirs - listed == PAST_ONLY_XBOM.keys()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +122,7 @@ def test_the_market_is_shut(day: str) -> None:
         pytest.param("2026-08-03", True, "15:15", id="first-day-share-with-derivatives"),
         pytest.param("2026-08-03", False, "15:30", id="first-day-other-share"),
         pytest.param("2026-11-08", True, "19:15", id="muhurat-has-no-auction"),
+        pytest.param("2026-12-31", True, "15:15", id="last-day-of-the-table"),
     ],
 )
 def test_the_end_of_continuous_trading(day: str, closing_auction: bool, end: str) -> None:

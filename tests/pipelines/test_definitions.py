@@ -41,6 +41,8 @@ ASSETS = {
     "execution/fills": ["execution/orders"],
     "execution/positions": ["execution/fills"],
     "execution/profit": ["execution/fills"],
+    "execution/twin": ["execution/fills", "execution/profit"],
+    "execution/slippage": ["execution/fills"],
     "operations/report": [
         "execution/fills",
         "execution/orders",
@@ -74,7 +76,10 @@ CHECKS = {
     ("validation/approvals", "only_survivors_are_approved"): True,
     ("execution/orders", "ledger_is_whole"): True,
     ("execution/orders", "every_control_was_evaluated"): True,
+    ("execution/twin", "twin_is_within_tolerance"): True,
 }
+BOOK = {"execution/orders", "execution/fills", "execution/positions", "execution/profit"}
+NIGHTLY = {"execution/twin", "execution/slippage"}
 JOBS = {
     "research": {
         *("market/bars", "features/daily", "regimes/labels", "evolution/front"),
@@ -84,7 +89,9 @@ JOBS = {
     },
     "daily": {"market/forward", "signals/daily"},
     "trade": {"execution/intents"},
-    "session": {"execution/orders", "execution/fills", "execution/positions", "execution/profit"},
+    "session": BOOK,
+    "evening": {"market/forward", "signals/daily", *BOOK, *NIGHTLY},
+    "nightly": NIGHTLY,
     "report": {"operations/report"},
 }
 ORDERS = {"kasauti/lane": "orders", "dagster/max_retries": "0"}
@@ -136,7 +143,7 @@ def test_a_job_makes_its_assets_in_one_process_and_is_not_retried(name: str) -> 
     assert made == JOBS[name]
     assert job.executor_def.name == "in_process"
     assert job.description
-    expected = ORDERS if name in {"trade", "session"} else {"dagster/max_retries": "0"}
+    expected = ORDERS if name in {"trade", "session", "evening"} else {"dagster/max_retries": "0"}
     assert {key: job.tags.get(key) for key in ORDERS} == {**dict.fromkeys(ORDERS), **expected}
 
 

@@ -1,13 +1,30 @@
-"""Everything that runs on the sample runs on a folder of own bars; only orders wait."""
+"""Everything that runs on the sample runs on a folder of own bars, paper trading included."""
 
-from datetime import date
+import csv
+import os
+import signal
+import threading
+from contextlib import closing
+from datetime import date, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from kasauti.desk_runner import run_desk
+from kasauti.execution import heartbeat
+from kasauti.execution.clock import RunningClock
+from kasauti.execution.events import EpochRaised, Reconciled
+from kasauti.execution.heartbeat import Mode
+from kasauti.execution.host import DESK_PROCESS, SESSION_JOB
+from kasauti.execution.lease import is_taken
+from kasauti.execution.model import Outcome
+from kasauti.execution.paper_trial import trial_of
 from kasauti.genome import Genome, genome_from_genes
 from kasauti.genome.family import family
+from kasauti.home import Home
+from kasauti.market.calendar import INDIA, nse_calendar
 from kasauti.operations.tables import approvals_frame
 from kasauti.trading import APPROVED, data_version
 from kasauti.validation.approvals import Approvals
@@ -16,11 +33,15 @@ from kasauti.validation.verdict import Verdict
 from kasauti.version import code_version
 from pipelines.sensors import latest_signals, next_action
 from resources.project import Project
-from tests.pipelines.states import Clocked, checks, made, recent, run
+from tests.execution.desks import told, until
+from tests.pipelines.states import FRIDAY_EVENING, Clocked, checks, made, recent, run
 
 
-def project(folder: Path, home: Path, profile: str = "ultra-conservative") -> Project:
+def project(
+    folder: Path, home: Path, profile: str = "ultra-conservative", now: datetime = FRIDAY_EVENING
+) -> Project:
     return Clocked(
+        at=now.isoformat(),
         home=str(home),
         bars=str(folder),
         index="NIFTY50",
@@ -62,16 +83,13 @@ def test_from_a_folder_to_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("job", ["session", "trade"])
-def test_orders_wait(tmp_path: Path, job: str) -> None:
+def test_without_an_approval_there_is_nothing_to_trade(tmp_path: Path, job: str) -> None:
     recent(tmp_path / "bars", date(2026, 11, 20))
     own = project(tmp_path / "bars", tmp_path / "home")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = run(own, instance, job)
-    if job == "session":
-        assert not result.success and "own bars are not traded yet" in why(result)
-    else:
-        assert result.success and own.workspace().lake.read("execution/intents").empty
-    assert not own.workspace().home.replay.exists()
+        assert run(own, instance, job).success
+    home = own.workspace().home
+    assert not home.replay.exists() and not home.ledger.exists(), "no ledger is made for nothing"
 
 
 def test_too_few_bars_are_said_to_be_too_few(tmp_path: Path) -> None:
@@ -130,15 +148,103 @@ def test_the_tier_is_the_most_money_that_it_may_be_traded_with(
     assert bool(own.desk().candidates()) is may
 
 
-def test_an_approved_strategy_gives_signals_that_nobody_orders(tmp_path: Path) -> None:
-    recent(tmp_path / "bars", date(2026, 11, 19))
-    own = project(tmp_path / "bars", tmp_path / "home")
+PRICES = ("open", "high", "low", "close")
+FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
+MONDAY_EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=INDIA)
+
+
+def cheap(folder: Path, last: date) -> None:
+    """Write recent real bars at a hundredth of their prices, so that small profiles buy shares."""
+    recent(folder, last)
+    path = folder / "NIFTY50.csv"
+    with path.open() as handle:
+        rows: list[dict[str, str]] = list(csv.DictReader(handle))
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            prices = {name: f"{float(row[name]) / 100:.2f}" for name in PRICES}
+            writer.writerow({**row, **prices})
+
+
+@pytest.fixture
+def friday(tmp_path: Path) -> Project:
+    """Own bars with an approved strategy, Friday's bars taken in and its signals committed."""
+    cheap(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", "moderate")
     approve(own, genome_from_genes(BUYS_NEARLY_ALWAYS), own.profile)
-    recent(tmp_path / "bars", date(2026, 11, 20))
+    cheap(tmp_path / "bars", FRIDAY)
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(own, instance, "daily").success
-        newest = latest_signals(instance)
-    shown = own.workspace().lake.read("signals/daily")
+        assert isinstance(next_action(latest_signals(instance)), dg.RunRequest)
+        assert run(own, instance, "trade").success
+    return own
+
+
+def monday(own: Project) -> Project:
+    """The same project after Monday's bars came."""
+    cheap(Path(own.bars), MONDAY)
+    return project(Path(own.bars), Path(own.home), own.profile, MONDAY_EVENING)
+
+
+def test_signals_are_queued_for_the_next_session(friday: Project) -> None:
+    shown = friday.workspace().lake.read("signals/daily")
     assert shown["symbol"].tolist() == ["NIFTY50"] and shown["purpose"].tolist() == ["ENTRY"]
-    assert shown["day"].astype(str).tolist() == shown["decided"].tolist() == ["2026-11-20"]
-    assert isinstance(next_action(newest), dg.SkipReason), "no run is started for them"
+    assert shown["day"].astype(str).tolist() == shown["decided"].tolist() == [str(FRIDAY)]
+    (order,) = friday.desk().book().orders.values()
+    session = nse_calendar().session(MONDAY)
+    assert session is not None
+    assert (order.outcome, order.intent.valid_from) == (Outcome.QUEUED, session.open)
+    assert friday.workspace().lake.read("execution/intents")["outcome"].tolist() == ["queued"]
+
+
+def test_without_a_desk_the_session_job_hosts_one_that_does_not_count(friday: Project) -> None:
+    later = monday(friday)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(later, instance, "session").success
+        before = later.desk().book()
+        assert run(later, instance, "session").success
+    book, lake = later.desk().book(), later.workspace().lake
+    assert [d.day for d in book.days] == [MONDAY] and book.positions["NIFTY50"].quantity > 0
+    assert book.seq == before.seq, "a session that is closed is not traded again"
+    assert len(lake.read("execution/fills")) == 1
+    assert lake.read("execution/positions")["stop"].notna().all()
+    with closing(later.desk().ledger()) as ledger:
+        assert told(ledger, EpochRaised) == [EpochRaised(SESSION_JOB)]
+        assert ledger.verify().ok
+
+
+def test_in_the_evening_the_desk_has_traded_and_the_twin_agrees(friday: Project) -> None:
+    """A real process trades; the job compares, and decides on the book after that session."""
+    home = friday.workspace().home
+    process = get_context("fork").Process(target=_desk, args=(home,))
+    process.start()
+    try:
+        with closing(friday.desk().ledger()) as ledger:
+            until(lambda: told(ledger, Reconciled))
+            with dg.DagsterInstance.ephemeral() as instance:
+                evening = run(monday(friday), instance, "evening")
+            assert evening.success and checks(evening)["twin_is_within_tolerance"].passed
+            assert {"execution/twin", "execution/slippage", "signals/daily"} < made(evening)
+            (session,) = trial_of(ledger.events()).sessions
+            assert session.passed, session.problems
+            book = ledger.book()
+            assert [d.day for d in book.days] == [MONDAY] and "NIFTY50" in book.positions
+            assert told(ledger, EpochRaised) == [EpochRaised(DESK_PROCESS)]
+            os.kill(process.pid or 0, signal.SIGTERM)
+            process.join(20)
+            assert process.exitcode == 0 and not is_taken(ledger.path)
+    finally:
+        process.kill()
+        process.join()
+    lake = friday.workspace().lake
+    assert set(lake.read("execution/twin")["within"]) == {True}
+    assert lake.read("execution/slippage")["symbol"].tolist() == ["NIFTY50"]
+    told_last = heartbeat.read(home.heartbeat)
+    assert told_last is not None and told_last.mode is Mode.STOPPED
+
+
+def _desk(home: Home) -> None:
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
+    run_desk(home, "moderate", stopped=ended.is_set, clock=RunningClock(MONDAY_EVENING))

@@ -39,7 +39,7 @@ def own(tmp_path: Path, folder: Path) -> Project:
 def test_a_trading_day_starts_the_daily_job_once(own: Project, zone: ZoneInfo) -> None:
     wanted = tick(own, date(2026, 11, 20), zone)
     assert isinstance(wanted, dg.RunRequest)
-    assert wanted.run_key == "daily-2026-11-20"
+    assert wanted.run_key == "evening-2026-11-20"
     assert wanted.tags["kasauti/session"] == "2026-11-20"
     again = tick(own, date(2026, 11, 20), zone)
     assert isinstance(again, dg.RunRequest) and again.run_key == wanted.run_key

@@ -1,0 +1,305 @@
+"""The nightly twin: one session of the account against the engine on the same bars; pure.
+
+Every leg of every strategy becomes at least one row: the same, or how it differs and why. Why an
+order came to nothing is told in `twin_reasons`. Shares from outside are nobody's strategy.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from kasauti.execution.model import Fill, OrderSide, Purpose
+from kasauti.execution.orders import OrderState
+from kasauti.execution.projections import Book
+from kasauti.execution.signals import Candidate
+from kasauti.execution.twin_engine import Expected, Stood, expected
+from kasauti.execution.twin_reasons import (
+    CONTROL_OF,
+    Account,
+    Case,
+    why_extra,
+    why_missed,
+    why_partial,
+)
+from kasauti.execution.twin_rows import Kind, Leg, Tolerance, TwinRow
+from kasauti.execution.views import ZERO, OrderView
+from kasauti.market.bars import Bars
+from kasauti.market.markets import Market
+
+TOLERANCE = Tolerance()
+CLOSING = (Purpose.EXIT, Purpose.STOP, Purpose.TARGET)
+PURPOSES = {
+    "exit": Purpose.EXIT,
+    "max_bars": Purpose.EXIT,
+    "delisted": Purpose.EXIT,
+    "square_off": Purpose.EXIT,
+    "stop": Purpose.STOP,
+    "trail": Purpose.STOP,
+    "target": Purpose.TARGET,
+}
+"""Which of our orders does what the engine does for this reason."""
+
+Key = tuple[str, str, Leg]  # genome, symbol, leg
+
+
+@dataclass(frozen=True)
+class Traded:
+    """One leg as the account traded it on one day.
+
+    Attributes
+    ----------
+    orders : tuple of OrderView
+        All of it that were meant for the day, oldest first, filled or not.
+    fills : tuple of Fill
+    """
+
+    orders: tuple[OrderView, ...] = ()
+    fills: tuple[Fill, ...] = ()
+
+    @property
+    def quantity(self) -> int:
+        """Shares."""
+        return sum(fill.quantity for fill in self.fills)
+
+    @property
+    def value(self) -> Decimal:
+        """Money."""
+        return sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+
+    @property
+    def price(self) -> Decimal | None:
+        """Mean price, None without a fill."""
+        return self.value / self.quantity if self.fills else None
+
+    @property
+    def charges(self) -> Decimal:
+        """Booked charges."""
+        return sum((fill.charges for fill in self.fills), ZERO)
+
+    @property
+    def last(self) -> OrderView | None:
+        """The order that filled last, else the newest one."""
+        if self.fills:
+            return next(o for o in self.orders if o.intent.tag == self.fills[-1].tag)
+        return self.orders[-1] if self.orders else None
+
+    @property
+    def reason(self) -> str:
+        """What the last order was for."""
+        return self.last.intent.purpose.value if self.last is not None and self.fills else ""
+
+
+def compare(
+    bars: Bars,
+    candidates: Sequence[Candidate],
+    stood: Stood,
+    book: Book,
+    market: Market,
+    tolerance: Tolerance = TOLERANCE,
+) -> tuple[TwinRow, ...]:
+    """Return the table of one session.
+
+    Parameters
+    ----------
+    bars : Bars
+        Daily, as they were traded on; the session that is compared last.
+    candidates : sequence of Candidate
+        The strategies that were approved for it, and those whose positions were open.
+    stood : Stood
+        The account before it, see `stood_before`.
+    book : Book
+        With all orders and fills of the day.
+    market : Market
+    tolerance : Tolerance
+
+    Raises
+    ------
+    DataError
+        As `expected`.
+    """
+    day: date = bars.sessions[-1].astype(object)
+    legs = expected(bars, candidates, stood, market)
+    return table(legs, traded_on(book, day), Account(bars, stood, market, day, tolerance))
+
+
+def table(
+    legs: Iterable[Expected], traded: Mapping[Key, Traded], account: Account
+) -> tuple[TwinRow, ...]:
+    """Return the rows of the engine's legs against what the account traded."""
+    engine = {(leg.genome_hash, leg.symbol, leg.leg): leg for leg in legs}
+    return tuple(
+        row
+        for key in sorted(engine.keys() | traded.keys())
+        for row in _rows(key, engine.get(key), traded, account)
+    )
+
+
+def over_tolerance(rows: Iterable[TwinRow]) -> dict[str, str]:
+    """Return the strategies whose rows are not all within tolerance, each with its reasons."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if not row.within:
+            said = f"{row.symbol} {row.leg.value} {row.kind.value}: {row.explanation}"
+            found.setdefault(row.genome_hash, []).append(said)
+    return {genome: "; ".join(reasons) for genome, reasons in found.items()}
+
+
+def traded_on(book: Book, day: date) -> dict[Key, Traded]:
+    """Return what each strategy traded in each symbol on `day`; foreign orders are left out."""
+    fills: dict[str, list[Fill]] = {}
+    for fill in book.fills.values():
+        if fill.at.date() == day:
+            fills.setdefault(fill.tag, []).append(fill)
+    found: dict[Key, list[OrderView]] = {}
+    for order in book.orders.values():
+        intent = order.intent
+        if intent.valid_from.date() != day or intent.purpose is Purpose.FOREIGN:
+            continue
+        leg = Leg.EXIT if intent.purpose in CLOSING else Leg.ENTRY
+        found.setdefault((intent.genome_hash, intent.symbol, leg), []).append(order)
+    return {key: _traded(orders, fills) for key, orders in found.items()}
+
+
+def _traded(orders: Sequence[OrderView], fills: Mapping[str, Sequence[Fill]]) -> Traded:
+    mine = [fill for order in orders for fill in fills.get(order.intent.tag, ())]
+    return Traded(tuple(orders), tuple(sorted(mine, key=lambda fill: (fill.at, fill.id))))
+
+
+def _rows(
+    key: Key, engine: Expected | None, traded: Mapping[Key, Traded], account: Account
+) -> Iterator[TwinRow]:
+    genome, symbol, leg = key
+    paper = traded.get(key, Traded())
+    entered = traded.get((genome, symbol, Leg.ENTRY), Traded())
+    if leg is Leg.EXIT:
+        before = account.held_before(genome, symbol)
+        held = before + entered.quantity
+        if held == 0:
+            return  # the entry that it would have ended is missed itself
+        if engine is not None:
+            engine = replace(engine, quantity=held)
+    wanted = engine if engine is not None and engine.quantity else None
+    case = Case(genome, symbol, leg, wanted, paper.orders, paper.last, account)
+    row = _Row(case, paper)
+    if wanted is None and not paper.fills:
+        return
+    if wanted is None:
+        yield row.of(Kind.EXTRA, *why_extra(case))
+    elif not paper.fills:
+        if wanted.day == account.day:  # an earlier one stands in its own day's table
+            yield row.of(Kind.MISSED, *why_missed(case))
+    else:
+        differing = list(_differing(row, wanted, entered))
+        yield from differing or [row.of(Kind.SAME, "the same to the tick", True)]
+
+
+def _differing(row: "_Row", engine: Expected, entered: Traded) -> Iterator[TwinRow]:
+    case, paper, account = row.case, row.paper, row.case.account
+    tolerance = account.tolerance
+    if engine.day != account.day:
+        late = f"the engine left on {engine.day} ({engine.reason}), the account could only now"
+        yield row.of(Kind.TIME, late, True)
+        return
+    wanted = PURPOSES.get(engine.reason, Purpose.ENTRY)
+    if wanted.value != paper.reason:
+        said = f"the engine's {engine.reason} came first in its bar, here the {paper.reason}"
+        yield row.of(Kind.TIME, said, _near(paper.price, engine, account))
+    if paper.quantity != engine.quantity:
+        yield row.of(Kind.QUANTITY, *_why_quantity(case, paper, engine, tolerance))
+    assert paper.price is not None
+    if abs(paper.price - engine.price) >= account.market.tick_size(paper.price, account.day):
+        yield row.of(Kind.PRICE, _why_price(case, engine), _near(paper.price, engine, account))
+    due = _due_charges(case, paper, entered)
+    if abs(due - paper.charges) > tolerance.charges:
+        said = f"booked {paper.charges:.2f}, the schedule says {due:.2f}"
+        yield row.of(Kind.CHARGES, said, False)
+
+
+def _why_quantity(
+    case: Case, paper: Traded, engine: Expected, tolerance: Tolerance
+) -> tuple[str, bool]:
+    ordered = paper.orders[-1].intent.quantity if case.leg is Leg.ENTRY else engine.quantity
+    if paper.quantity < ordered:
+        return why_partial(case, ordered, paper.quantity)
+    allowed = max(Decimal(1), tolerance.quantity * engine.quantity)
+    said = (
+        f"sized at the limit {paper.orders[-1].intent.limit_price} instead of the fill "
+        f"{engine.price:.2f}"
+    )
+    return said, abs(engine.quantity - paper.quantity) <= allowed
+
+
+def _why_price(case: Case, engine: Expected) -> str:
+    fill = case.last
+    assert fill is not None
+    if fill.intent.purpose is Purpose.STOP:
+        steps = sum(1 for o in case.orders if o.intent.purpose is Purpose.STOP and o.triggered)
+        gave = f", repriced {steps - 1} times" if steps > 1 else ""
+        level = fill.intent.trigger_price or fill.intent.limit_price
+        return f"our stop hangs on our own fill, on the tick: {level}{gave}"
+    if fill.intent.purpose is Purpose.TARGET:
+        return f"our target rests at {fill.intent.limit_price}: a resting order pays no spread"
+    return (
+        f"opened at {case.bar('open'):.2f}: half the spread on the tick here, "
+        f"half the spread and impact there ({engine.reason})"
+    )
+
+
+def _near(price: Decimal | None, engine: Expected, account: Account) -> bool:
+    if price is None:
+        return False
+    tick = account.market.tick_size(price, account.day)
+    tolerance = account.tolerance
+    return abs(price - engine.price) <= engine.price * tolerance.price + tolerance.ticks * tick
+
+
+def _due_charges(case: Case, paper: Traded, entered: Traded) -> Decimal:
+    """Return the schedule's charges of the leg; an exit on the day of its entry is intraday."""
+    day, schedule = case.account.day, case.account.market.charges
+    values: dict[str, Decimal] = {}
+    for fill in paper.fills:
+        values[fill.tag] = values.get(fill.tag, ZERO) + fill.quantity * fill.price
+    is_buy = paper.fills[0].side is OrderSide.BUY
+    same_day = case.leg is Leg.EXIT and bool(entered.fills)
+    total = sum(
+        (schedule.charge(day, is_buy, not same_day, value).total for value in values.values()),
+        ZERO,
+    )
+    if same_day:  # what the entry paid as a delivery is corrected with its exit
+        intraday = schedule.charge(day, not is_buy, False, entered.value).total
+        total += (intraday - entered.charges) * paper.quantity / entered.quantity
+    return total
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Makes the rows of one leg."""
+
+    case: Case
+    paper: Traded
+
+    def of(self, kind: Kind, explanation: str, within: bool) -> TwinRow:
+        case, engine, paper = self.case, self.case.engine, self.paper
+        return TwinRow(
+            case.account.day,
+            case.genome_hash,
+            case.symbol,
+            case.leg,
+            kind,
+            0 if engine is None else engine.quantity,
+            paper.quantity,
+            None if engine is None else engine.price,
+            None if paper.price is None else paper.price.quantize(Decimal("0.0001")),
+            "" if engine is None else engine.reason,
+            paper.reason,
+            explanation,
+            within,
+            self._control(kind),
+            None if case.last is None else case.last.intent.side,
+        )
+
+    def _control(self, kind: Kind) -> str:
+        last = self.case.last
+        denied = kind is Kind.MISSED and last is not None and last.state is OrderState.DENIED
+        return CONTROL_OF.get(last.code, "") if denied and last is not None else ""

@@ -1,0 +1,176 @@
+"""Why an order of the account came to nothing, or came where the engine has none; pure.
+
+What the account's own rules ask for is explained and tolerated: a limit, a control, the volume. An
+entry that nobody decided, an exit that a control held up, a refusal of the broker are not.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from kasauti.execution.brokers.venue import PARTICIPATION
+from kasauti.execution.controls import CONTROLS
+from kasauti.execution.model import Purpose
+from kasauti.execution.orders import OrderState
+from kasauti.execution.twin_engine import Expected, Stood
+from kasauti.execution.twin_rows import Leg, Tolerance
+from kasauti.execution.views import OrderView
+from kasauti.market.bars import Bars
+from kasauti.market.markets import Market
+
+CONTROL_OF = {control.code: control.id for control in CONTROLS}
+FORCED = {"FLATTEN": "the kill switch's order", "SQUARE_OFF": "the intraday square-off"}
+
+Word = tuple[str, bool]
+"""An explanation, and whether it is tolerated."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What all legs of one session have in common."""
+
+    bars: Bars
+    stood: Stood
+    market: Market
+    day: date
+    tolerance: Tolerance
+
+    def held_before(self, genome_hash: str, symbol: str) -> int:
+        """Return the shares of `symbol` that the strategy held before the session."""
+        position = self.stood.positions.get(symbol)
+        if position is None or position.genome_hash != genome_hash:
+            return 0
+        return abs(position.quantity) - position.foreign
+
+
+@dataclass(frozen=True)
+class Case:
+    """One leg: what the engine does, and the orders that the account had for it.
+
+    Attributes
+    ----------
+    engine : Expected or None
+    orders : tuple of OrderView
+        Of the day, oldest first.
+    last : OrderView or None
+        The one that filled last, else the newest.
+    """
+
+    genome_hash: str
+    symbol: str
+    leg: Leg
+    engine: Expected | None
+    orders: tuple[OrderView, ...]
+    last: OrderView | None
+    account: Account
+
+    def bar(self, field: str) -> Decimal:
+        """Return a price of the session's bar."""
+        row = self.account.bars.symbols.index(self.symbol)
+        return Decimal(repr(float(getattr(self.account.bars, field)[row, -1])))
+
+    def order_for(self, purpose: Purpose) -> OrderView | None:
+        """Return the day's newest order of a purpose."""
+        return next((o for o in reversed(self.orders) if o.intent.purpose is purpose), None)
+
+    def is_close(self, level: Decimal, extreme: Decimal) -> bool:
+        """Whether a price only just reached, or missed, a level."""
+        tick = self.account.market.tick_size(level, self.account.day)
+        tolerance = self.account.tolerance
+        return abs(level - extreme) <= level * tolerance.price + tolerance.ticks * tick
+
+
+def why_missed(case: Case) -> Word:
+    """Say why the account has no fill where the engine has one."""
+    engine = case.engine
+    assert engine is not None
+    if case.leg is Leg.ENTRY:
+        return _entry_missed(case)
+    if engine.reason in ("stop", "trail"):
+        return _not_reached(case, Purpose.STOP)
+    if engine.reason == "target":
+        return _not_reached(case, Purpose.TARGET)
+    order = case.order_for(Purpose.EXIT)
+    if order is None:
+        return f"no exit was ordered though the engine leaves ({engine.reason})", False
+    said, within = _fate(case, order)
+    return said, within and order.state is not OrderState.DENIED
+
+
+def why_extra(case: Case) -> Word:
+    """Say why the account has a fill where the engine has none."""
+    order = case.last
+    assert order is not None
+    if case.leg is Leg.ENTRY:
+        return "the engine sees no entry on these bars", False
+    for word, said in FORCED.items():
+        if f"|{word}|" in order.intent.key:
+            return f"closed by {said}, not by the strategy", True
+    if order.intent.purpose is Purpose.EXIT:
+        return "the engine holds on: its rules do not leave on these bars", False
+    is_stop = order.intent.purpose is Purpose.STOP
+    level = (order.intent.trigger_price if is_stop else None) or order.intent.limit_price
+    extreme = case.bar(_extreme(case, is_stop=is_stop))
+    name = "stop" if is_stop else "target"
+    if case.is_close(level, extreme):
+        return f"our {name} {level} hangs on our own fill; the day's extreme was {extreme}", True
+    return f"our {name} {level} was far from the engine's, the day's extreme {extreme}", False
+
+
+def why_partial(case: Case, ordered: int, filled: int) -> Word:
+    """Say why less filled than was ordered."""
+    volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
+    most = int(PARTICIPATION * Decimal(repr(float(volume)))) if volume > 0 else None
+    if most is not None and filled <= most < ordered:
+        return f"partial fill: at most {PARTICIPATION:.0%} of the volume of {volume:.0f}", True
+    return f"only {filled} of {ordered} shares filled, though the volume allowed more", False
+
+
+def _entry_missed(case: Case) -> Word:
+    if not case.orders:
+        position = case.account.stood.positions.get(case.symbol)
+        if position is not None:
+            return "another strategy holds the symbol: one position a symbol", True
+        return "no order was wanted: the signal never became an intent", False
+    return _fate(case, case.orders[-1])
+
+
+def _fate(case: Case, order: OrderView) -> Word:
+    """Say what became of an order that did not fill."""
+    match order.state:
+        case OrderState.DENIED:
+            control = CONTROL_OF.get(order.code, "the desk")
+            return f"denied by {control} {order.code}", True
+        case OrderState.EXPIRED:
+            return "its window was over before it could be released", True
+        case OrderState.REJECTED:
+            return f"rejected by the broker: {order.code}", False
+        case _ if order.state.is_unconfirmed:
+            return "sent, and its fate is not known", False
+    limit, opened = order.intent.limit_price, case.bar("open")
+    if (opened - limit) * order.intent.side.sign >= 0:
+        return f"limit not reached: opened at {opened:.2f}, limit {limit}", True
+    volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
+    if volume > 0 and int(PARTICIPATION * Decimal(repr(float(volume)))) == 0:
+        return f"no fill: the volume was {volume:.0f}", True
+    return f"not filled ({order.state.value}), though it opened at {opened:.2f}", False
+
+
+def _not_reached(case: Case, purpose: Purpose) -> Word:
+    order = case.order_for(purpose)
+    engine = case.engine
+    assert engine is not None
+    if order is None:
+        return f"no {purpose.value.lower()} rested at the broker, the engine's was hit", False
+    level = order.intent.trigger_price or order.intent.limit_price
+    extreme = case.bar(_extreme(case, is_stop=purpose is Purpose.STOP))
+    if case.is_close(level, extreme):
+        through = "" if purpose is Purpose.STOP else ", and touched is not traded through"
+        return f"our {purpose.value.lower()} {level} was just missed by {extreme}{through}", True
+    return f"our {purpose.value.lower()} {level} did not execute, the extreme was {extreme}", False
+
+
+def _extreme(case: Case, *, is_stop: bool) -> str:
+    position = case.account.stood.positions.get(case.symbol)
+    is_long = position is None or position.sign > 0
+    return "low" if is_stop == is_long else "high"

@@ -1,0 +1,123 @@
+"""Runs the closed sessions of an account again, each once, and ends approvals by what comes out.
+
+Whose bars, approvals and ledger they are is the desk's business, what differs that of `twin`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+
+from kasauti.execution.events import TwinCompared
+from kasauti.execution.ledger import Ledger
+from kasauti.execution.nightly import compared_days, end_approvals, record
+from kasauti.execution.signals import Candidate
+from kasauti.execution.twin import TOLERANCE, compare
+from kasauti.execution.twin_engine import Stood, stood_before
+from kasauti.execution.twin_rows import Tolerance, TwinRow
+from kasauti.genome import Genome, genome_from_genes
+from kasauti.market.bars import Bars
+from kasauti.trading import APPROVED, ReplayDesk
+from kasauti.validation.approvals import Approval, Approvals
+
+
+@dataclass(frozen=True)
+class Night:
+    """What one run found.
+
+    Attributes
+    ----------
+    compared : tuple of TwinCompared
+        The sessions that were compared now, oldest first.
+    demoted : tuple of str
+        Genomes whose approval ended now.
+    """
+
+    compared: tuple[TwinCompared, ...]
+    demoted: tuple[str, ...]
+
+
+def compare_sessions(desk: ReplayDesk, *, now: datetime, tolerance: Tolerance = TOLERANCE) -> Night:
+    """Compare every closed session that was not compared yet and whose bars have arrived.
+
+    Approvals end here, too, that an interrupted run left standing after its demotion.
+
+    Parameters
+    ----------
+    desk : ReplayDesk
+        Or a `ForwardDesk`, on own bars.
+    now : datetime
+        Exchange time, for the record; in a replay that of its clock, `desk.now()`.
+    tolerance : Tolerance
+    """
+    if not desk.ledger_path.exists():
+        return Night((), ())
+    arrived = set(desk.arrived().sessions.astype(object).tolist())
+    with closing(desk.ledger()) as ledger:
+        done, stood = compared_days(ledger), stood_before(ledger)
+        closed = [result.day for result in ledger.book().days]
+        made = tuple(
+            _compare(desk, ledger, day, stood[day], now, tolerance)
+            for day in closed
+            if day in arrived and day in stood and day not in done
+        )
+        ended = end_approvals(ledger, Approvals(desk.space.vault), now=now)
+        return Night(made, tuple(ended))
+
+
+def comparisons(desk: ReplayDesk) -> tuple[TwinCompared, ...]:
+    """Return all comparisons of the account's sessions, oldest first; nothing is changed."""
+    if not desk.ledger_path.exists():
+        return ()
+    with closing(desk.ledger()) as ledger:
+        return tuple(one for _, one in sorted(compared_days(ledger).items()))
+
+
+def _compare(
+    desk: ReplayDesk, ledger: Ledger, day: date, stood: Stood, now: datetime, tolerance: Tolerance
+) -> TwinCompared:
+    found = list(_candidates(desk, ledger, day, stood))
+    candidates, genomes = [c for c, _ in found], [c.genome.hash for c, _ in found]
+    rows: tuple[TwinRow, ...] = ()
+    if found:
+        bars = _until(desk.history(found[0][1]), day)
+        rows = compare(bars, candidates, stood, ledger.book(), desk.market, tolerance)
+    return record(ledger, day, genomes, rows, now=now, tolerance=tolerance)
+
+
+def _candidates(
+    desk: ReplayDesk, ledger: Ledger, day: date, stood: Stood
+) -> Iterator[tuple[Candidate, Approval]]:
+    """Yield the strategies of a session: approved before the last close, held, or traded in it."""
+    decided = desk.calendar.previous_session(day).close
+    valid = {candidate.genome.hash: approval for candidate, approval in desk.candidates()}
+    took_part = {position.genome_hash for position in stood.positions.values()}
+    took_part |= {
+        order.intent.genome_hash
+        for order in ledger.book().orders.values()
+        if order.intent.valid_from.date() == day
+    }
+    for genome in _known(desk):
+        approval = valid.get(genome.hash)
+        if approval is not None and datetime.fromisoformat(approval.granted) > decided:
+            approval = None
+        if approval is None and genome.hash in took_part:
+            approval = Approvals(desk.space.vault).ever(genome.hash)
+        if approval is not None:
+            score = Decimal(str(approval.scores.get("t_joined", 0)))
+            yield Candidate(genome, score), approval
+
+
+def _known(desk: ReplayDesk) -> Iterator[Genome]:
+    if desk.space.lake.current(APPROVED) is None:
+        return
+    for row in desk.space.lake.read(APPROVED).to_dict("records"):
+        yield genome_from_genes(json.loads(str(row["genes"])))
+
+
+def _until(bars: Bars, day: date) -> Bars:
+    return bars.between(0, int((bars.sessions <= np.datetime64(day)).sum()))
