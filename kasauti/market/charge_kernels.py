@@ -1,4 +1,4 @@
-"""The float kernels of `charges`, compiled; apart from it, since the desk must not wait for numba."""
+"""The float kernels of `charges`, compiled; apart from it since the desk must not await numba."""
 
 from kasauti.compiled import njit
 from kasauti.market.bars import Floats
