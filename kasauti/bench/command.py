@@ -11,6 +11,11 @@ from kasauti.options import emit, json_option, seed_option
 @click.command()
 @click.option("--quick", is_flag=True, help="A small population, for a first look in a minute.")
 @click.option(
+    "--only",
+    type=click.Choice(["engine", "execution"]),
+    help="One half alone: the engine (4 minutes), or ledger, gate and desk (5 minutes).",
+)
+@click.option(
     "--strategies",
     type=click.IntRange(min=100),
     help="Strategies in the population; 100,000 without it, 1,000 with --quick.",
@@ -31,17 +36,19 @@ from kasauti.options import emit, json_option, seed_option
 @json_option
 def bench(
     quick: bool,
+    only: str | None,
     strategies: int | None,
     seed: int,
     render: Path | None,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure the engine against DEAP, numpy and vectorbt on this machine.
+    """Measure the engine against DEAP, numpy and vectorbt, and execution against its budgets.
 
     The same strategies with the same trades go through Kasauti's engine and through DEAP, numpy and
     vectorbt with both of its engines, on real daily bars and on a synthetic intraday series, and
-    every trade is compared. Takes about five minutes; let nothing else run meanwhile.
+    every trade is compared. Then ledger, gate and desk are measured in scratch folders: commits,
+    decisions, answers, takeovers, a rebuild. Takes about ten minutes; let nothing else run then.
     """
     if plot is not None and render is None:
         raise click.UsageError("--plot draws a result: name it with --render")
@@ -50,7 +57,8 @@ def bench(
             raise click.UsageError("--render prints Markdown: leave out --json")
         _render(render, plot)
         return
-    from kasauti.bench.run import QUICK, Plan, run_bench
+    from kasauti.bench.report import joined
+    from kasauti.bench.run import QUICK, Plan, run_bench, run_execution
     from kasauti.operations.progress import Progress
 
     plan = QUICK if quick else Plan()
@@ -58,7 +66,12 @@ def bench(
         compared = min(plan.compared, strategies)
         plan = replace(plan, strategies=strategies, compared=compared)
     with Progress() as progress:
-        found = run_bench(plan, seed, progress, quick=quick).to_json()
+        found: dict[str, object] = {}
+        if only != "execution":
+            found = run_bench(plan, seed, progress, quick=quick).to_json()
+        if only != "engine":
+            other = run_execution(plan.execution, progress, quick=quick).to_json()
+            found = joined(found, other) if found else other
     emit(found, as_json, lambda: _show(found))
 
 
@@ -80,7 +93,8 @@ def _show(report: dict[str, object]) -> None:
 
     for one in tables_of(report):
         table(one.title, one.columns, one.rows)
-    say(sentence_of(report))
+    if "population" in report:
+        say(sentence_of(report))
     say(machine_of(report))
     for note in report["notes"] if isinstance(report["notes"], list) else ():
         say(f"· {note}")

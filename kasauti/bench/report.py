@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kasauti.bench.execution import ExecutionFigures
 from kasauti.bench.floor import Floor
 from kasauti.bench.growth import Growth, Workers
 from kasauti.bench.memory import Peak
@@ -89,7 +90,7 @@ class SearchFigures:
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything that one run of ``kasauti bench`` found."""
+    """What one run of ``kasauti bench`` found of the engine."""
 
     machine: Machine
     seed: int
@@ -110,6 +111,32 @@ class Bench:
         """Return the result as ``kasauti bench --json`` prints it."""
         found: dict[str, Any] = plain(asdict(self))
         return found
+
+
+@dataclass(frozen=True)
+class ExecutionBench:
+    """What one run of ``kasauti bench`` found of execution."""
+
+    machine: Machine
+    quick: bool
+    execution: ExecutionFigures
+    seconds: float
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as ``kasauti bench --only execution --json`` prints it."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found
+
+
+def joined(engine: Mapping[str, Any], execution: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both results as one run's."""
+    return {
+        **engine,
+        "execution": execution["execution"],
+        "seconds": engine["seconds"] + execution["seconds"],
+        "notes": [*engine["notes"], *execution["notes"]],
+    }
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from kasauti.bench.chain import Chain, measure_chain
+from kasauti.bench.execution import FULL, NO_SERVER, ExecutionPlan, measure_execution
 from kasauti.bench.expressions import measure_expressions
 from kasauti.bench.floor import measure_floor
 from kasauti.bench.growth import WORKERS, fresh, measure_workers, over_bars, over_strategies
@@ -12,7 +13,7 @@ from kasauti.bench.markets import daily_bars, intraday_bars
 from kasauti.bench.memory import peak_of
 from kasauti.bench.parts import measure_parts
 from kasauti.bench.population import seeded_population
-from kasauti.bench.report import Bench, this_machine
+from kasauti.bench.report import Bench, ExecutionBench, this_machine
 from kasauti.bench.search import measure_search
 from kasauti.operations.progress import Progress
 
@@ -39,6 +40,7 @@ class Plan:
     generation, generations : int
         Of the search.
     rounds : int
+    execution : ExecutionPlan
     """
 
     strategies: int = 100_000
@@ -54,6 +56,7 @@ class Plan:
     generation: int = 2_000
     generations: int = 20
     rounds: int = 3
+    execution: ExecutionPlan = FULL
 
 
 QUICK = Plan(
@@ -69,11 +72,12 @@ QUICK = Plan(
     generation=200,
     generations=2,
     rounds=2,
+    execution=ExecutionPlan(seconds=2.0, orders=8, kills=2, events=10_000, writes=100),
 )
 
 
 def run_bench(plan: Plan, seed: int, progress: Progress, *, quick: bool = False) -> Bench:
-    """Measure everything that `plan` says.
+    """Measure the engine by `plan`.
 
     Parameters
     ----------
@@ -138,3 +142,14 @@ def run_bench(plan: Plan, seed: int, progress: Progress, *, quick: bool = False)
         seconds=perf_counter() - begun,
         notes=() if population.ratio_rust is not None else (NO_RUST,),
     )
+
+
+def run_execution(
+    plan: ExecutionPlan, progress: Progress, *, quick: bool = False
+) -> ExecutionBench:
+    """Measure ledger, gate and desk by `plan`; see `run_bench`."""
+    begun = perf_counter()
+    with progress.stage("execution") as stage:
+        found = measure_execution(plan, stage)
+    notes = () if found.postgresql is not None else (NO_SERVER,)
+    return ExecutionBench(this_machine(), quick, found, perf_counter() - begun, notes)

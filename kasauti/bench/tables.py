@@ -18,6 +18,9 @@ class Table:
 
 def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables of what ``kasauti bench --json`` printed."""
+    execution = (_execution(report["execution"]),) if "execution" in report else ()
+    if "population" not in report:
+        return execution
     chains = (report["population"], report["intraday"])
     return (
         *map(_chain, chains),
@@ -28,6 +31,7 @@ def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
         _memory(report),
         _search(report["search"]),
         _floor(report),
+        *execution,
     )
 
 
@@ -52,9 +56,10 @@ def machine_of(report: Mapping[str, Any]) -> str:
     machine = report["machine"]
     packages = ", ".join(f"{name} {one}" for name, one in machine["packages"].items() if one)
     quick = "; a quick look, not a measurement" if report["quick"] else ""
+    seed = f"seed {report['seed']}, " if "seed" in report else ""
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
-        f"Python {machine['python']}, {packages}; seed {report['seed']}, "
+        f"Python {machine['python']}, {packages}; {seed}"
         f"{report['seconds']:.0f} s{quick}"
     )
 
@@ -192,6 +197,55 @@ def _floor(report: Mapping[str, Any]) -> Table:
     ]
     columns = ("", ">bars", ">signals given", ">signals computed", ">engine, mean strategy")
     return Table("One simple strategy by hand in numba, one thread, µs", columns, rows)
+
+
+def _execution(found: Mapping[str, Any]) -> Table:
+    budgets = found["budgets"]
+
+    def ledgers() -> Iterator[tuple[str, ...]]:
+        for key, name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+            one = found[key]
+            if one is None:
+                yield (name, MISSING, "", "", "")
+                continue
+            budget = _milliseconds(budgets["decision_p99_s"][key])
+            yield _spent(f"{name}: gate decision and commit", one["decision"], budget)
+            yield _spent(f"{name}: commit of an intent", one["append"], budget)
+            full = one["saturated"]
+            whole = "chain whole" if full["is_whole"] else "CHAIN BROKEN"
+            lost = f"{_count(full['appended'] - full['found'])} lost, {whole}"
+            speed = f"saturated, {_count(full['per_second'])}/s, {lost}"
+            yield _spent(f"{name}: {speed}", full, "none lost")
+
+    rebuild, fsync = found["rebuild"], found["fsync"]
+    rows = [
+        _spent("the disk alone: 4 kB and fsync", fsync, ""),
+        *ledgers(),
+        _spent("intent to outcome", found["outcome"], _milliseconds(budgets["outcome_p99_s"])),
+        _spent("takeover after SIGKILL", found["takeover"], _milliseconds(budgets["takeover_s"])),
+    ]
+    allowed = budgets["rebuild_s_per_million_events"] * rebuild["events"] / 1e6
+    title = (
+        "Execution, milliseconds; 8 processes want 5 orders a second each. A book of "
+        f"{_count(rebuild['events'])} events is rebuilt in {rebuild['book']:.1f} s (budget "
+        f"{allowed:g} s), and its chain verified in {rebuild['verification']:.1f} s"
+    )
+    return Table(title, ("", ">count", ">median", ">p99", ">budget of p99"), rows)
+
+
+def _spent(name: str, times: Mapping[str, Any], budget: str) -> tuple[str, ...]:
+    counted = next(times[key] for key in ("count", "appended", "writes") if key in times)
+    return (
+        name,
+        _count(counted),
+        _milliseconds(times["median"]),
+        _milliseconds(times["p99"]),
+        budget,
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:,.1f}"
 
 
 def _count(value: float) -> str:

@@ -19,7 +19,6 @@ from assets.market import BARS
 from assets.regimes import LABELS
 from assets.validation import APPROVALS, VERDICTS
 from kasauti import workspace
-from kasauti.errors import UsageError
 from kasauti.execution import frames
 from kasauti.execution.controls import CONTROLS
 from kasauti.features import table as feature_table
@@ -335,15 +334,3 @@ def test_a_leaky_feature_stops_the_trial(
     assert not result.success
     assert made(result) == {"market/bars", "features/daily", "regimes/labels"}
     assert not checks(result)["features_are_causal"].passed
-
-
-def test_a_replay_of_nothing_is_no_trade(tmp_path: Path) -> None:
-    """On own bars the session job refuses instead of trading the sample's ledger."""
-    (tmp_path / "bars").mkdir()
-    days = pd.bdate_range("2019-01-01", periods=40).strftime("%Y-%m-%d")
-    rows = [f"{day},10,11,9,10,100" for day in days]
-    text = "\n".join(["date,open,high,low,close,volume", *rows])
-    (tmp_path / "bars" / "AAA.csv").write_text(text)
-    project = Project(home=str(tmp_path / "home"), bars=str(tmp_path / "bars"))
-    with pytest.raises(UsageError, match="own bars are not traded yet"):
-        project.desk().trade_session()

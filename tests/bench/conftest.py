@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from kasauti.backtest import Backtester
+from kasauti.bench.execution import ExecutionPlan
 from kasauti.bench.growth import fresh
 from kasauti.bench.markets import daily_bars
-from kasauti.bench.report import Bench
-from kasauti.bench.run import QUICK, run_bench
+from kasauti.bench.report import Bench, ExecutionBench
+from kasauti.bench.run import QUICK, run_bench, run_execution
 from kasauti.operations.progress import Progress
 
 TINY = replace(
@@ -25,6 +26,7 @@ TINY = replace(
     generation=20,
     generations=2,
     rounds=1,
+    execution=ExecutionPlan(processes=2, seconds=0.6, orders=3, kills=1, events=1_000, writes=5),
 )
 
 
@@ -36,3 +38,8 @@ def tester() -> Backtester:
 @pytest.fixture(scope="session")
 def tiny() -> Bench:
     return run_bench(TINY, 5, Progress(quiet=True), quick=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_execution() -> ExecutionBench:
+    return run_execution(TINY.execution, Progress(quiet=True), quick=True)

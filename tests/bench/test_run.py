@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kasauti.bench import memory, run
 from kasauti.bench.population import seeded_population
-from kasauti.bench.report import Bench, read_report
+from kasauti.bench.report import Bench, ExecutionBench, read_report
 from kasauti.bench.run import NO_RUST
 from kasauti.bench.tables import to_markdown
 from kasauti.cli import cli
@@ -91,11 +91,18 @@ def test_without_rust_its_columns_are_null_and_a_note_says_what_to_install(tiny:
 
 
 def test_the_command_measures_renders_and_draws(
-    report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Bench
+    report: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Bench,
+    tiny_execution: ExecutionBench,
 ) -> None:
     monkeypatch.setattr(run, "run_bench", lambda *_, **__: tiny)
+    monkeypatch.setattr(run, "run_execution", lambda *_, **__: tiny_execution)
+    engine = CliRunner().invoke(cli, ["bench", "--quick", "--only", "engine", "--json"])
+    assert json.loads(engine.stdout) == report
     made = CliRunner().invoke(cli, ["bench", "--quick", "--json"])
-    assert json.loads(made.stdout) == report
+    assert json.loads(made.stdout).keys() == {*report, "execution"}
     assert "expressions" in CliRunner().invoke(cli, ["bench", "--quick"]).stdout.lower()
     file, picture = tmp_path / "bench.json", tmp_path / "growth.png"
     file.write_text(made.stdout)

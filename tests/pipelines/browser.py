@@ -39,10 +39,16 @@ localStorage.setItem("large-screen-nav-open", "false");
 localStorage.setItem("dagster-nav-collapsed", "true");
 """
 # Asked of the page, not tried with the mouse: that would scroll what is out of view into it.
+# A group's empty box may lie over another's name: it paints nothing there, and hides nothing.
 ON_TOP = """seen => {
     const box = seen.getBoundingClientRect();
+    const paints = one => {
+        const style = getComputedStyle(one);
+        return style.backgroundImage != "none" || style.backgroundColor != "rgba(0, 0, 0, 0)";
+    };
     return seen.contains(
-        document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+        document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+            .find(one => seen.contains(one) || paints(one))
     );
 }"""
 GRAPH_SIZE = (2000, 1800)  # smaller, the whole graph would be shown without its details
