@@ -19,8 +19,10 @@ class Table:
 def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables of what ``kasauti bench --json`` printed."""
     execution = (_execution(report["execution"]),) if "execution" in report else ()
-    if "population" not in report:
-        return execution
+    return (*(_engine(report) if "population" in report else ()), *execution)
+
+
+def _engine(report: Mapping[str, Any]) -> tuple[Table, ...]:
     chains = (report["population"], report["intraday"])
     return (
         *map(_chain, chains),
@@ -31,7 +33,6 @@ def tables_of(report: Mapping[str, Any]) -> tuple[Table, ...]:
         _memory(report),
         _search(report["search"]),
         _floor(report),
-        *execution,
     )
 
 
@@ -69,6 +70,12 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     parts = [sentence_of(report), f"*{machine_of(report)}.*"]
     parts += [f"**{one.title}**\n\n{_markdown(one)}" for one in tables_of(report)]
     return "\n\n".join((*parts, *report["notes"])) + "\n"
+
+
+def execution_markdown(report: Mapping[str, Any]) -> str:
+    """Return the table of execution as Markdown."""
+    table = _execution(report["execution"])
+    return f"*{machine_of(report)}*\n\n**{table.title}**\n\n{_markdown(table)}\n"
 
 
 def _markdown(table: Table) -> str:
