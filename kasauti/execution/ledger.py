@@ -8,10 +8,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Row, bindparam, func, select
+from sqlalchemy import URL, Row, Select, bindparam, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -39,9 +40,13 @@ __all__ = ["SET_BACK", "Entry", "Ledger"]
 
 SET_BACK = timedelta(seconds=schema.BUSY_SECONDS)  # who waited for the lock read his clock before
 BATCH = 2_000  # rows that are read at once
+MANY = 100_000  # new objects that the collector had better not go over
 
 _EVENTS = schema.events
 _AFTER = select(_EVENTS).where(_EVENTS.c.seq > bindparam("after")).order_by(_EVENTS.c.seq)
+_FOR_BOOK = _AFTER.with_only_columns(
+    _EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.kind, _EVENTS.c.payload
+)
 _SEQ = select(func.max(_EVENTS.c.seq))
 _EPOCH = select(_EVENTS.c.epoch).order_by(_EVENTS.c.seq.desc()).limit(1)
 _HASH = select(_EVENTS.c.hash).where(_EVENTS.c.seq == bindparam("seq"))
@@ -51,6 +56,8 @@ _CLOSED = (
     .order_by(_EVENTS.c.seq.desc())
     .limit(1)
 )
+
+_time = lru_cache(maxsize=8)(datetime.fromisoformat)  # what is appended together has one time
 
 
 class Ledger:
@@ -306,9 +313,7 @@ class Ledger:
 
     def rows(self, after: int = 0) -> Iterator[Row[Any]]:
         """Yield the rows of the events with a number above `after`, in order and as they stand."""
-        with self._reading() as connection:
-            streaming = connection.execution_options(yield_per=BATCH)
-            yield from streaming.execute(_AFTER, {"after": after})
+        yield from self._selected(_AFTER, after)
 
     def events(self, after: int = 0) -> Iterator[Record]:
         """Yield the records with a number above `after`, in order."""
@@ -317,10 +322,17 @@ class Ledger:
 
     def book(self) -> Book:
         """Return what the events amount to; only those that are new are read."""
+        take = self._book.take
         with _without_collector():
-            for row in self.rows(self._book.seq):
-                self._book.apply(records.record(row, for_book))
+            for seq, epoch, at, kind, payload in self._selected(_FOR_BOOK, self._book.seq):
+                take(seq, epoch, _time(at), for_book(kind, payload))
         return self._book
+
+    def _selected(self, query: Select[Any], after: int) -> Iterator[Any]:
+        with self._reading() as connection:
+            streaming = connection.execution_options(yield_per=BATCH)
+            for batch in streaming.execute(query, {"after": after}).partitions():
+                yield from batch
 
     def outbox(self, after: int = 0) -> list[tuple[int, str]]:
         """Return the alerts with an event number above `after`, in order."""
@@ -365,5 +377,8 @@ def _without_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_count()[0] > MANY and not gc.get_freeze_count():
+            gc.freeze()  # straight to the oldest generation, as if it had been gone over
+            gc.unfreeze()
         if was_on:
             gc.enable()

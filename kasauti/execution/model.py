@@ -5,7 +5,6 @@ IOC orders from algorithms, so "at market" is a limit order with a bounded slip.
 """
 
 import hashlib
-from base64 import b32encode
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -22,6 +21,8 @@ Money = Annotated[Decimal, Field(allow_inf_nan=True)]
 
 ADOPTED = "ADOPTED|"  # begins the key of what came from outside; its tag follows
 TAG_LENGTH = 19  # Angel One's ordertag: fewer than 20 characters, [A-Za-z0-9]
+BASE_32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = [first + second for first in BASE_32 for second in BASE_32]  # of ten bits
 
 
 class Scope(StrEnum):
@@ -224,11 +225,13 @@ class Fill:
 def tag_of(key: str) -> str:
     """Return the order tag of an intent's key: 19 characters of base 32 over its sha256.
 
-    What was adopted keeps the tag that it has at the broker.
+    What was adopted keeps the tag that it has at the broker. `base64.b32encode` gives the same in
+    three times the time, which was a twentieth of that of rebuilding a book.
     """
     if key.startswith(ADOPTED):
         return key.removeprefix(ADOPTED)
-    return b32encode(hashlib.sha256(key.encode()).digest()).decode()[:TAG_LENGTH]
+    bits = int.from_bytes(hashlib.sha256(key.encode()).digest()[:13], "big")  # 104 of them
+    return "".join([_PAIRS[bits >> low & 1023] for low in range(94, 0, -10)])[:TAG_LENGTH]
 
 
 def round_to_tick(price: Decimal, tick: Decimal, *, up: bool) -> Decimal:

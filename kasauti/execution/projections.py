@@ -25,7 +25,7 @@ from kasauti.execution.model import (
 )
 from kasauti.execution.orders import OrderEvent, OrderState, advance
 from kasauti.execution.switches import STREAK, Switches
-from kasauti.execution.views import ZERO, ClosedTrade, DayResult, OrderView, Position, changed
+from kasauti.execution.views import ZERO, ClosedTrade, DayResult, OrderView, Position, changed, made
 
 
 class Book:
@@ -65,8 +65,8 @@ class Book:
         self.cash_flow = ZERO
         self.paid_in = ZERO
         self.charges = ZERO
-        self._spoke: dict[tuple[str, ...], datetime] = {}
-        self._judged: tuple[tuple[ev.Decision, ...], tuple[str, ...]] = ((), ())
+        self._charges_closed = ZERO  # those of the sessions that are over
+        self._spoke: dict[str, datetime] = {}
         self.self_tested: date | None = None
         self.demoted: dict[str, datetime] = {}
         self.asked: ev.ArmingAsked | None = None
@@ -80,11 +80,15 @@ class Book:
         LedgerError
             If it is impossible after those before it.
         """
-        handler = _HANDLERS.get(type(record.event))
+        self.take(record.seq, record.epoch, record.at, record.event)
+
+    def take(self, seq: int, epoch: int, at: datetime, event: ev.Event) -> None:
+        """Take in the next event as `apply` does; a rebuild makes no records."""
+        handler = _HANDLERS.get(type(event))
         if handler is not None:
-            handler(self, record.event, record.at)
-        self.seq = record.seq
-        self.epoch = record.epoch
+            handler(self, event, at)
+        self.seq = seq
+        self.epoch = epoch
 
     @property
     def trading_state(self) -> ev.TradingState:
@@ -94,7 +98,7 @@ class Book:
     @property
     def evaluated(self) -> dict[str, datetime]:
         """When each control was last evaluated; one that never was is missing."""
-        return {control: at for controls, at in self._spoke.items() for control in controls}
+        return {control: at for controls, at in self._spoke.items() for control in controls.split()}
 
     def order(self, key: str) -> OrderView | None:
         """Return the order of the intent `key`, None if it was never committed."""
@@ -162,23 +166,21 @@ class Book:
         self.self_tested = event.day
 
     def _on_intent_committed(self, event: ev.IntentCommitted, at: datetime) -> None:
-        tag = event.intent.tag
-        self.orders[tag] = OrderView(event.intent, committed_at=at)
+        intent = event.intent
+        tag = intent.tag
+        self.orders[tag] = made(OrderView, intent=intent, committed_at=at)
         self.live[tag] = None
-        if event.intent.parent is not None:
-            self.children.setdefault(event.intent.parent, []).append(tag)
-        if event.intent.purpose is Purpose.EXIT and event.intent.symbol in self.positions:
-            self.holdings.leave(event.intent.symbol, at)
+        if intent.parent is not None:
+            self.children.setdefault(intent.parent, []).append(tag)
+        if intent.purpose is Purpose.EXIT and intent.symbol in self.positions:
+            self.holdings.leave(intent.symbol, at)
 
     def _on_intent_dropped(self, event: ev.IntentDropped, at: datetime) -> None:
         self._move(tag_of(event.key), event.event, at, code=event.code)
 
     def _on_gate_decided(self, event: ev.GateDecided, at: datetime) -> None:
-        if event.decisions is not self._judged[0]:  # a rebuild hands out the same again and again
-            self._judged = event.decisions, tuple(one.control for one in event.decisions)
-        spoke = self._judged[1]
-        self._spoke.pop(spoke, None)  # the latest stands last
-        self._spoke[spoke] = at
+        self._spoke.pop(event.controls, None)  # the latest stands last
+        self._spoke[event.controls] = at
         tag = tag_of(event.key)
         if event.allowed:
             self.sends.append(at)
@@ -212,7 +214,7 @@ class Book:
             return
         self.fills[fill.id] = fill
         order = self.orders[fill.tag]
-        filled = order.filled + fill.quantity
+        filled, value = order.filled + fill.quantity, fill.quantity * fill.price
         whole = filled >= order.intent.quantity
         self._move(
             fill.tag,
@@ -220,10 +222,10 @@ class Book:
             fill.at,
             filled=filled,
             filled_at=max(fill.at, order.filled_at or fill.at),
-            value=order.value + fill.quantity * fill.price,
+            value=order.value + value,
             charges=order.charges + fill.charges,
         )
-        self.cash_flow -= fill.side.sign * fill.quantity * fill.price + fill.charges
+        self.cash_flow -= fill.side.sign * value + fill.charges
         self.charges += fill.charges
         self._hold(fill, order.intent)
 
@@ -302,12 +304,11 @@ class Book:
     def _on_session_closed(self, event: ev.SessionClosed, at: datetime) -> None:
         del at
         self.marks.update(event.marks)
-        charged = sum((day.charges for day in self.days), ZERO)
         equity = self.equity()
         self.peak = max(self.peak, equity)
-        self.days.append(
-            DayResult(event.day, equity, equity - self.opening_equity(), self.charges - charged)
-        )
+        charged = self.charges - self._charges_closed
+        self.days.append(DayResult(event.day, equity, equity - self.opening_equity(), charged))
+        self._charges_closed = self.charges
         self.paid_in = ZERO
 
     def _on_strategy_demoted(self, event: ev.StrategyDemoted, at: datetime) -> None:
@@ -328,14 +329,14 @@ class Book:
     def _move(self, tag: str, event: OrderEvent, at: datetime, **changes: Any) -> None:
         order = self.orders[tag]
         state = advance(order.state, event)
-        moved = changed(order, state=state, **changes)
         if state.is_final:
             self.live.pop(tag, None)
+            filled_at = changes.get("filled_at", order.filled_at)
             if not order.state.is_final:
-                moved = changed(moved, ended_at=max(at, moved.filled_at or at))
-            elif moved.filled_at is not None and order.ended_at is not None:
-                moved = changed(moved, ended_at=max(order.ended_at, moved.filled_at))
-        self.orders[tag] = moved
+                changes["ended_at"] = max(at, filled_at or at)
+            elif filled_at is not None and order.ended_at is not None:
+                changes["ended_at"] = max(order.ended_at, filled_at)
+        self.orders[tag] = changed(order, state=state, **changes)
 
 
 _HANDLERS: dict[type[Any], Callable[[Book, Any, datetime], None]] = {

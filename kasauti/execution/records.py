@@ -1,6 +1,6 @@
 """One event to its row and back, inside a transaction that the ledger has opened."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,7 +115,7 @@ def write(
     return Record(seq, carried, at, entry.event, entry.unique, found)
 
 
-def record(row: Sequence[Any], parse: Callable[[str, str], Event] = from_json) -> Record:
+def record(row: Sequence[Any]) -> Record:
     """Return the event of a row."""
     seq, epoch, at, kind, unique, payload, _, found = row
-    return Record(seq, epoch, datetime.fromisoformat(at), parse(kind, payload), unique, found)
+    return Record(seq, epoch, datetime.fromisoformat(at), from_json(kind, payload), unique, found)

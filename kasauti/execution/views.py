@@ -12,15 +12,25 @@ ZERO = Decimal(0)
 Row = TypeVar("Row")
 
 
+def made(kind: type[Row], **given: Any) -> Row:
+    """Return a frozen row without its constructor, four times as fast.
+
+    What is not given stays with the class, where a dataclass keeps its defaults; so it takes no
+    space and `changed` has less to copy. A book of a million events makes a million rows.
+    """
+    row = object.__new__(kind)
+    object.__setattr__(row, "__dict__", given)
+    return row
+
+
 def changed(row: Row, **changes: Any) -> Row:
     """Return a copy of a frozen row with changes, five times as fast as `dataclasses.replace`.
 
-    A book of a million events makes a million of them. `__post_init__` is not run.
+    `__post_init__` is not run.
     """
-    made = object.__new__(type(row))
-    made.__dict__.update(row.__dict__)
-    made.__dict__.update(changes)
-    return made
+    copy = object.__new__(type(row))
+    object.__setattr__(copy, "__dict__", row.__dict__ | changes)
+    return copy
 
 
 @dataclass(frozen=True)
@@ -134,14 +144,13 @@ class DayResult:
     charges: Decimal
 
 
-def protected(position: Position, intent: Intent) -> Position:
-    """Return the position with the levels that its entry's protection gives at its mean price."""
-    if intent.protection is None:
-        return position
-    price = position.average_price
-    return changed(
-        position,
-        stop_price=intent.protection.stop_price(price, intent.side),
-        target_price=intent.protection.target_price(price, intent.side),
-        trail=intent.protection.trail,
-    )
+def levels(intent: Intent, price: Decimal) -> dict[str, Any]:
+    """Return what a position entered at a mean `price` has of its entry's protection."""
+    protection = intent.protection
+    if protection is None:
+        return {}
+    return {
+        "stop_price": protection.stop_price(price, intent.side),
+        "target_price": protection.target_price(price, intent.side),
+        "trail": protection.trail,
+    }

@@ -1,8 +1,10 @@
 """Intents, tags and ticks."""
 
+from base64 import b32encode
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,7 @@ def test_tags_are_deterministic_and_fit_the_broker(key: str) -> None:
     assert tag == tag_of(key)
     assert len(tag) == TAG_LENGTH < 20
     assert tag.isascii() and tag.isalnum()
+    assert tag == b32encode(sha256(key.encode()).digest()).decode()[:TAG_LENGTH]
 
 
 def test_tags_differ() -> None:
