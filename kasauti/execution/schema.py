@@ -111,6 +111,13 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(kasauti_writes=True)
 
 
+def looking(engine: Engine) -> Engine:
+    """Return the engine whose statements stand alone: none sees an older state than the one now."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(kasauti_looks=True)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def _configure(connection: Any, record: Any) -> None:
     del record
     connection.isolation_level = None  # SQLAlchemy's begin event decides, not the driver
@@ -119,8 +126,10 @@ def _configure(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("kasauti_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("kasauti_looks"):
+        writes = options.get("kasauti_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _create(connection: Connection) -> None:
