@@ -208,7 +208,8 @@ def _protective(
     if purpose is Purpose.TARGET:
         return _closing(position, purpose, key, view, quantity, price)
     steps = 1 + sum(1 for order in before if _is_triggered(order))
-    limit = price * (1 - position.sign * STOP_SLIP * steps)
+    # After fifty steps nothing is left of the price: the band is where giving way ends.
+    limit = min(max(price * (1 - position.sign * STOP_SLIP * steps), low), high)
     tick = max(tick, _tick(position, limit, view))  # a coarser price is on the finer tick, too
     limit = (
         max(round_to_tick(limit, tick, up=not long), low)

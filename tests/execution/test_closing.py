@@ -351,3 +351,17 @@ def test_an_exit_whose_answer_is_lost_is_not_doubled(tmp_path: Path, lost: int) 
         assert w.faulty is not None and w.faulty.struck[Fault.TIMEOUT_BEFORE] == 1
         assert not w.desk.book.positions
         assert sum(fill.quantity for fill in w.broker.trades()) == 20
+
+
+def test_a_stop_that_gives_way_again_and_again_ends_at_the_band(tmp_path: Path) -> None:
+    """Each try that was triggered and taken back gives way by 2 %: fifty would reach nothing."""
+    with world(tmp_path) as w:
+        buy(w)
+        for number in range(60):
+            now = at(9, 30, number)
+            w.tick(now, "94", volume=0)
+            for order in stops(w):
+                w.broker.end(order.tag, OrderState.CANCELLED, "by hand", now)
+        w.desk.step(at(9, 31))
+        (stop,) = stops(w)
+        assert stop.limit_price == D("80.00")
