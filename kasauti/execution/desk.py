@@ -79,6 +79,7 @@ class Desk:
         self._seen = breakers.NOTHING_SEEN
         self._waiting: set[str] = set()  # intents that the gate told to wait at this moment
         self._asked: set[str] = set()  # tags whose cancel this desk asked for
+        self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
         self._recalled: dict[str, datetime] = {}  # those that work though they ended here
 
     @property
@@ -196,6 +197,7 @@ class Desk:
                 self._learn(snapshot, now)
                 differences = reconcile.compare(self.book, snapshot, {})
             found = tuple(difference.text for difference in differences)
+            self._unheard = reconcile.unheard(self.book, snapshot)
         return self._compared(found, now, always_record)
 
     def _watch(self, compared: Comparison, now: datetime) -> None:
@@ -308,6 +310,7 @@ class Desk:
             self._market,
             known,
             self._gate.conditions(now) or Conditions(),
+            self._unheard,
         )
 
     def _act(self, action: decisions.Action, now: datetime) -> bool:

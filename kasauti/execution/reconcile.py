@@ -138,6 +138,17 @@ def differences(book: Book, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(difference.text for difference in compare(book, snapshot, {})))
 
 
+def unheard(book: Book, snapshot: Snapshot) -> dict[str, int]:
+    """Return the shares of closing orders, by tag, whose fills the trade book does not show yet."""
+    return {
+        row.order.tag: row.filled - view.filled
+        for row in snapshot.orders
+        if (view := book.orders.get(row.order.tag)) is not None
+        and view.intent.purpose not in (Purpose.ENTRY, Purpose.FOREIGN)
+        and row.filled > view.filled
+    }
+
+
 def revenants(book: Book, snapshot: Snapshot) -> list[str]:
     """Return the tags of our orders that work at the broker though they have ended here."""
     return [
