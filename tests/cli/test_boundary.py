@@ -16,7 +16,8 @@ from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
 COMMANDS = [
-    *("arm", "backtest", "bench", "calibrate", "compile", "demo", "desk", "evolve", "ingest"),
+    *("alerts", "arm", "backtest", "bench", "calibrate", "compile", "demo", "desk", "evolve"),
+    "ingest",
     *("judge", "kill", "ledger", "limits", "noise", "prove", "reconcile", "report", "resume"),
     *("review", "signals", "sql", "status", "stress", "trial", "up"),
 ]
