@@ -48,5 +48,9 @@ class BrokerError(KasautiError):
     """The broker cannot be reached, or its answer cannot be read."""
 
 
+class BackupError(KasautiError):
+    """A backup that cannot be taken, read or restored, or a place that cannot be used."""
+
+
 class UsageError(KasautiError):
     """A command or a setting that asks for something impossible."""

@@ -1,4 +1,4 @@
-"""Schedules in exchange time. They start jobs on trading days and decide nothing else."""
+"""Schedules in exchange time: they start jobs when these are due and decide nothing else."""
 
 from datetime import date
 
@@ -6,11 +6,12 @@ import dagster as dg
 
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar
-from pipelines.jobs import evening
+from pipelines.jobs import backup, evening
 from resources.project import Project
 
 # Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
 AFTER_THE_CLOSE = "30 18 * * *"
+EVERY_EVENING = "0 20 * * *"  # the evening job has ended; weekends too: research goes on
 NO_NEWS = (
     "the embedded sample gets no new bars, `kasauti demo` replays its last sessions: "
     "set KASAUTI_BARS to a folder of your own bars"
@@ -44,4 +45,12 @@ def after_the_close(
     return dg.RunRequest(run_key=f"evening-{day}", tags={"kasauti/session": str(day)})
 
 
-SCHEDULES = [after_the_close]
+every_evening = dg.ScheduleDefinition(
+    name="every_evening",
+    job=backup,
+    cron_schedule=EVERY_EVENING,
+    execution_timezone=INDIA.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+SCHEDULES = [after_the_close, every_evening]

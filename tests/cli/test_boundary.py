@@ -16,8 +16,31 @@ from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
 COMMANDS = [
-    *("arm", "backtest", "bench", "calibrate", "compile", "demo", "desk", "evolve", "ingest"),
-    *("judge", "kill", "ledger", "limits", "noise", "prove", "reconcile", "report", "resume"),
+    *(
+        "arm",
+        "backtest",
+        "backup",
+        "backups",
+        "bench",
+        "calibrate",
+        "compile",
+        "demo",
+        "desk",
+        "evolve",
+        "ingest",
+    ),
+    *(
+        "judge",
+        "kill",
+        "ledger",
+        "limits",
+        "noise",
+        "prove",
+        "reconcile",
+        "report",
+        "restore",
+        "resume",
+    ),
     *("review", "signals", "sql", "status", "stress", "trial", "up"),
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent
