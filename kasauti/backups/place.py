@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kasauti.backups.names import PART, BackupName
 from kasauti.errors import BackupError, KasautiError, UsageError
@@ -198,16 +198,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _parts(where: str) -> SplitResult | None:
-    try:
-        return urlsplit(where)
-    except ValueError:
-        return None
-
-
 def _shown(where: str) -> str:
     """Return a URL without user, password and query; of a chained one no more than its kind."""
-    parts = _parts(where)
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        parts = None
     if parts is None or "::" in where:
         return f"{where.partition(':')[0]}://..."
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -215,11 +211,9 @@ def _shown(where: str) -> str:
 
 def _secrets(where: str) -> list[str]:
     """Return what of a URL must never be repeated, longest first."""
-    parts = _parts(where)
-    if parts is None:
-        return [where]
-    user = parts.netloc.rpartition("@")[0]
-    given = {where, user, *user.split(":"), parts.query}
-    if not user and not parts.query:
-        given = set()
-    return sorted({*given, *map(unquote, given)} - {""}, key=len, reverse=True)
+    found = {where} if "@" in where or "?" in where else set()
+    for link in where.split("::"):
+        _, _, rest = link.partition("://")
+        user = rest.partition("/")[0].rpartition("@")[0]
+        found |= {user, *user.split(":"), link.partition("?")[2]}
+    return sorted({*found, *map(unquote, found)} - {""}, key=len, reverse=True)

@@ -128,8 +128,12 @@ class Lake:
         keys = self.keys()
         for key in keys:
             content, version = self._get(key, None)
-            if hashlib.sha256(content).hexdigest() != version:
+            if hashlib.sha256(content).hexdigest() == version:
+                continue
+            try:
                 self.read_bars(key)  # a panel's version is of the bars, not of the file
+            except DataError as error:
+                raise DataError(self._damaged(key, version)) from error
         return len(keys)
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
