@@ -30,6 +30,8 @@ class BackupPlace:
     ------
     UsageError
         If no driver for the URL is installed.
+    BackupError
+        If a server does not answer.
     """
 
     def __init__(self, where: str) -> None:
@@ -38,12 +40,12 @@ class BackupPlace:
         self._secrets = _secrets(where)
         is_url = "://" in where or "::" in where
         self.text = _shown(where) if is_url else str(Path(where).expanduser().resolve())
-        try:
-            self._driver, path = fsspec.core.url_to_fs(where if is_url else self.text)
-        except (ImportError, ValueError) as error:
-            raise UsageError(
-                f"{self.text} cannot be used for backups: {self._said(error)}"
-            ) from None
+        with self._trouble("reached"):  # some drivers connect at once
+            try:
+                self._driver, path = fsspec.core.url_to_fs(where if is_url else self.text)
+            except (ImportError, ValueError) as error:
+                said = self._said(error)
+                raise UsageError(f"{self.text} cannot be used for backups: {said}") from None
         self._path = path.rstrip("/")
         local = self._driver.protocol
         self.folder = Path(self._path) if "file" in local or local == "file" else None

@@ -33,7 +33,7 @@ from kasauti.execution.hosts import RESTORE_COMMAND
 from kasauti.execution.lease import Lease, is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
-from kasauti.execution.place import Place, paper_place
+from kasauti.execution.place import Place
 from kasauti.execution.stop import ledgers_of
 from kasauti.home import Home
 from kasauti.operations.progress import Progress
@@ -140,7 +140,7 @@ def restore(
             closed = _close_entries(Home(folder), name, now)
             if home.ledger_url is not None and closed:
                 with progress.stage("write the ledger to PostgreSQL"):
-                    closed = _to_server(Home(folder), paper_place(home), manifest)
+                    closed = _to_server(Home(folder), home.ledger_url, manifest)
             os.sync()  # before the name says that it is there
             aside = _put_in_place(folder, home, now)
         except OSError as error:
@@ -149,10 +149,10 @@ def restore(
     return Restored(str(name), place.text, manifest.at, manifest.counts, aside, closed, missing)
 
 
-def _to_server(home: Home, server: Place, manifest: Manifest) -> bool:
+def _to_server(home: Home, url: str, manifest: Manifest) -> bool:
     """Move the restored paper ledger to its database; False if that has gone on from it."""
     (head,) = [m.figures for m in manifest.members if m.name == home.ledger.name]
-    is_new = ledger_copy.load(home.ledger, server, (head.events, head.head))
+    is_new = ledger_copy.load(home.ledger, Place(home.ledger, url), (head.events, head.head))
     home.ledger.unlink()
     return is_new
 

@@ -6,6 +6,7 @@ import pytest
 
 from kasauti.home import Home
 from tests.backups.states import filled
+from tests.cli.conftest import run as run
 from tests.execution.conftest import place as place
 from tests.execution.conftest import postgres as postgres
 from tests.execution.conftest import postgres_server as postgres_server

@@ -41,8 +41,8 @@ def filled(home: Home) -> None:
     home.limits.write_text('capital = "100000"\n')
     (home.feed).mkdir()
     (home.feed / "ticks.jsonl").write_text('{"last": "1"}\n{"last": "2"}\n')
-    (home.dagster / "history").mkdir(parents=True)
-    with closing(sqlite3.connect(home.dagster / "history" / "runs.db")) as runs:
+    (home.dagster / "history" / "runs").mkdir(parents=True)
+    with closing(sqlite3.connect(home.dagster / "history" / "runs" / "1.db")) as runs:
         runs.execute("CREATE TABLE runs (id, body)")
         runs.execute("INSERT INTO runs VALUES (1, 'a run')")
         runs.commit()

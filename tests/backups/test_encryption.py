@@ -1,6 +1,7 @@
 """The encrypted stream: what goes in comes out, and nothing else ever does."""
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,8 @@ def sealed(plain: bytes, secret: SecretStr = SECRET) -> bytes:
 
 
 def opened(content: bytes, secret: SecretStr = SECRET) -> bytes:
-    return io.BufferedReader(Decrypting(io.BytesIO(content), secret), 50).read()
+    stream: Any = Decrypting(io.BytesIO(content), secret)
+    return io.BufferedReader(stream, 50).read()
 
 
 @given(st.binary(max_size=5 * CHUNK))

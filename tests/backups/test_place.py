@@ -16,7 +16,7 @@ from kasauti.home import Home
 from tests.backups.states import SECRET, back_up, contents, put_back
 
 
-class Full(MemoryFileSystem):
+class Full(MemoryFileSystem):  # type: ignore[misc]
     """A store that takes no more than 2,000 bytes, and says its own address when it complains."""
 
     protocol = "full"
@@ -34,11 +34,12 @@ class Full(MemoryFileSystem):
         return file
 
 
-class FullFile(MemoryFile):
+class FullFile(MemoryFile):  # type: ignore[misc]
     def write(self, content: bytes) -> int:
         if self.tell() + len(content) > 2_000:
             raise OSError(errno.ENOSPC, "full is full://trader:canary-of-the-place@store/backups")
-        return super().write(content)
+        written: int = super().write(content)
+        return written
 
 
 fsspec.register_implementation("full", Full, clobber=True)
