@@ -15,7 +15,13 @@ from typing import Any
 
 import click
 
-from kasauti import alert_commands, desk_commands, ledger_commands, trial_commands
+from kasauti import (
+    alert_commands,
+    backup_commands,
+    desk_commands,
+    ledger_commands,
+    trial_commands,
+)
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
@@ -299,6 +305,7 @@ for command in (
     noise,
     prove,
     stress,
+    *backup_commands.COMMANDS,
     *desk_commands.COMMANDS,
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,

@@ -116,3 +116,8 @@ class Home:
     def reports(self) -> Path:
         """Finished reports."""
         return self.root / "reports"
+
+    @property
+    def backups(self) -> Path:
+        """Backups where no other place was chosen, and the record of their proofs."""
+        return self.root / "backups"

@@ -1,4 +1,4 @@
-"""Schedules in exchange time. They start jobs on trading days and decide nothing else."""
+"""Schedules in exchange time: they start jobs when these are due and decide nothing else."""
 
 from datetime import date
 
@@ -7,9 +7,11 @@ import dagster as dg
 from kasauti.alerts.missed import AFTER_THE_CLOSE, SESSION_TAG
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar
-from pipelines.jobs import evening
+from pipelines.jobs import backup, evening
 from resources.project import Project
 
+# The evening job has ended by then; weekends too: research goes on.
+EVERY_EVENING = "0 20 * * *"
 NO_NEWS = (
     "the embedded sample gets no new bars, `kasauti demo` replays its last sessions: "
     "set KASAUTI_BARS to a folder of your own bars"
@@ -43,4 +45,12 @@ def after_the_close(
     return dg.RunRequest(run_key=f"evening-{day}", tags={SESSION_TAG: str(day)})
 
 
-SCHEDULES = [after_the_close]
+every_evening = dg.ScheduleDefinition(
+    name="every_evening",
+    job=backup,
+    cron_schedule=EVERY_EVENING,
+    execution_timezone=INDIA.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+SCHEDULES = [after_the_close, every_evening]

@@ -87,6 +87,27 @@ class Standing:
         ]
 
 
+def new_sends(book: Book, snapshot: Snapshot) -> list[Entry]:
+    """Return the queued orders that the broker has already, told by their tags.
+
+    They went out after the backup was taken that this ledger was restored from.
+    """
+    queued = [view for view in book.live_orders() if view.state is OrderState.QUEUED]
+    known = _rows(snapshot) if queued else {}
+    return [
+        Entry(
+            OrderMoved(view.intent.tag, OrderEvent.SEND, known[view.intent.tag].broker_id),
+            alert=alert_of(
+                Trigger.ORDER_TROUBLE,
+                view.intent.symbol,
+                "An order had gone out before this ledger was restored",
+            ),
+        )
+        for view in queued
+        if view.intent.tag in known
+    ]
+
+
 def new_answers(book: Book, snapshot: Snapshot) -> list[Entry]:
     """Return the acknowledgements that were lost: orders unanswered here that the broker has."""
     known = _rows(snapshot)

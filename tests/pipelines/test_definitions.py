@@ -43,6 +43,7 @@ ASSETS = {
     "execution/profit": ["execution/fills"],
     "execution/twin": ["execution/fills", "execution/profit"],
     "execution/slippage": ["execution/fills"],
+    "operations/backup": [],
     "operations/report": [
         "execution/fills",
         "execution/orders",
@@ -93,6 +94,7 @@ JOBS = {
     "evening": {"market/forward", "signals/daily", *BOOK, *NIGHTLY},
     "nightly": NIGHTLY,
     "report": {"operations/report"},
+    "backup": {"operations/backup"},
 }
 ORDERS = {"kasauti/lane": "orders", "dagster/max_retries": "0"}
 FRESH = {"market/bars", "market/forward", "signals/daily"}
@@ -157,7 +159,10 @@ def test_schedules_run_in_exchange_time_and_sensors_from_the_start() -> None:
         (s.name, s.cron_schedule, s.execution_timezone)
         for s in defs.schedules or ()
         if isinstance(s, dg.ScheduleDefinition)
-    ] == [("after_the_close", "30 18 * * *", "Asia/Kolkata")]
+    ] == [
+        ("after_the_close", "30 18 * * *", "Asia/Kolkata"),
+        ("every_evening", "0 20 * * *", "Asia/Kolkata"),
+    ]
     assert {(s.name, s.default_status) for s in defs.sensors or ()} == {
         ("new_signals", dg.DefaultSensorStatus.RUNNING),
         ("alerts", dg.DefaultSensorStatus.RUNNING),
