@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from kasauti import desk_commands, ledger_commands, trial_commands
+from kasauti import desk_commands, diagnosis_commands, ledger_commands, trial_commands
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
@@ -120,9 +120,12 @@ def compile_command() -> None:
     """Compile every kernel once, so that no later command waits."""
     from kasauti.kernels import compile_kernels
     from kasauti.operations.figure import find_fonts
+    from kasauti.operations.progress import brief
 
-    find_fonts()
-    for name, seconds in compile_kernels().items():
+    with brief("compile kernels, minutes the first time"):
+        find_fonts()
+        taken = compile_kernels()
+    for name, seconds in taken.items():
         click.echo(f"{name}: {seconds:.1f} s", err=True)
 
 
@@ -302,5 +305,6 @@ for command in (
     *desk_commands.COMMANDS,
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,
+    *diagnosis_commands.COMMANDS,
 ):
     cli.add_command(command)
