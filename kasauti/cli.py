@@ -15,7 +15,13 @@ from typing import Any
 
 import click
 
-from kasauti import desk_commands, diagnosis_commands, ledger_commands, trial_commands
+from kasauti import (
+    alert_commands,
+    desk_commands,
+    diagnosis_commands,
+    ledger_commands,
+    trial_commands,
+)
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
@@ -306,5 +312,6 @@ for command in (
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,
     *diagnosis_commands.COMMANDS,
+    *alert_commands.COMMANDS,
 ):
     cli.add_command(command)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kasauti.desk_account import OwnAccount, market_of, open_ledger
-from kasauti.errors import LeaseError, LedgerError
+from kasauti.errors import KasautiError, LeaseError, LedgerError, SelfTestError
 from kasauti.execution import heartbeat
 from kasauti.execution.clock import Clock, SystemClock
 from kasauti.execution.custom_limits import chosen
@@ -65,6 +65,30 @@ def run_desk(
     LedgerError
         If the ledger cannot be used, or a control fails its self-test.
     """
+    try:
+        _run(home, profile, stopped=stopped, every=every, clock=clock)
+    except LeaseError:
+        raise  # another desk is there
+    except Exception as error:
+        _tell(home, error, (clock or SystemClock(INDIA)).now())
+        raise
+
+
+def _tell(home: Home, error: Exception, now: datetime) -> None:
+    """Tell a person why the desk ends; imported only then: a takeover must not wait for it."""
+    from kasauti.alerts.raising import tell
+    from kasauti.alerts.triggers import Trigger, alert_of
+
+    ended = Trigger.DESK_ENDED
+    trigger = Trigger.SELF_TEST_FAILED if isinstance(error, SelfTestError) else ended
+    said = str(error) if isinstance(error, KasautiError) else f"{type(error).__name__}: {error}"
+    alert = alert_of(trigger, "desk", said, key=str(now.date()))
+    tell(home.alerts, alert, f"desk ended:{now.isoformat()}", now)
+
+
+def _run(
+    home: Home, profile: str, *, stopped: Stopped, every: timedelta, clock: Clock | None
+) -> None:
     limits = chosen(profile, home.limits, os.environ)
     name = _market(home, clock or SystemClock(INDIA), stopped)
     if name is None:

@@ -40,12 +40,20 @@ class LedgerError(KasautiError):
     """The ledger cannot be written or does not verify."""
 
 
+class SelfTestError(LedgerError):
+    """A control let through what it must refuse, or refuses what is healthy: nothing is traded."""
+
+
 class LeaseError(KasautiError):
     """Another desk holds the lease, or this one has lost it."""
 
 
 class BrokerError(KasautiError):
     """The broker cannot be reached, or its answer cannot be read."""
+
+
+class AlertError(KasautiError):
+    """The alert book cannot be read or written."""
 
 
 class UsageError(KasautiError):

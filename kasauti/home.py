@@ -63,6 +63,21 @@ class Home:
         return self.root / "desk.json"
 
     @property
+    def alerts(self) -> Path:
+        """The alert book (SQLite): what was raised, what became of it on each channel."""
+        return self.root / "alerts.sqlite3"
+
+    @property
+    def pulse(self) -> Path:
+        """The alerts service's sign of life, for a watcher on this machine."""
+        return self.root / "heartbeat" / "alerts.json"
+
+    @property
+    def backup_proofs(self) -> Path:
+        """What became of each backup, one JSON object a line."""
+        return self.root / "backups" / "proofs.jsonl"
+
+    @property
     def feed(self) -> Path:
         """Ticks for the paper broker: append-only files, one JSON object a line."""
         return self.root / "feed"

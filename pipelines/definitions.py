@@ -20,9 +20,9 @@ from assets import (
 from pipelines.jobs import JOBS
 from pipelines.schedules import SCHEDULES
 from pipelines.sensors import SENSORS
+from resources.alerts import AlertDoor
 from resources.broker import GuardedBroker
 from resources.project import Project
-from resources.slack import SlackAlerts
 
 STAGES = [
     *(market, features, regimes, evolution, validation, strategies),
@@ -43,7 +43,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         resources={
             "project": project,
             "broker": GuardedBroker(project=project),
-            "slack": SlackAlerts(),
+            "alert_book": AlertDoor(),
             **given,
         },
         executor=dg.in_process_executor,

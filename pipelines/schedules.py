@@ -4,13 +4,12 @@ from datetime import date
 
 import dagster as dg
 
+from kasauti.alerts.missed import AFTER_THE_CLOSE, SESSION_TAG
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar
 from pipelines.jobs import evening
 from resources.project import Project
 
-# Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
-AFTER_THE_CLOSE = "30 18 * * *"
 NO_NEWS = (
     "the embedded sample gets no new bars, `kasauti demo` replays its last sessions: "
     "set KASAUTI_BARS to a folder of your own bars"
@@ -27,7 +26,7 @@ def reason_to_skip(calendar: Calendar, day: date) -> str | None:
 
 @dg.schedule(
     job=evening,
-    cron_schedule=AFTER_THE_CLOSE,
+    cron_schedule=AFTER_THE_CLOSE.cron,
     execution_timezone=INDIA.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
@@ -41,7 +40,7 @@ def after_the_close(
     skip = reason_to_skip(project.calendar(), day)
     if skip is not None:
         return dg.SkipReason(skip)
-    return dg.RunRequest(run_key=f"evening-{day}", tags={"kasauti/session": str(day)})
+    return dg.RunRequest(run_key=f"evening-{day}", tags={SESSION_TAG: str(day)})
 
 
 SCHEDULES = [after_the_close]

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.signals import SIGNALS
-from kasauti.alerts.messages import Message, Severity, failed_check, failed_run
-from kasauti.alerts.slack import DeliveryStatus
+from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import Trigger, alert_of
 from pipelines.jobs import TRADE_TAGS, trade
+from resources.alerts import AlertDoor
 from resources.project import Project
-from resources.slack import SlackAlerts
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 RUNS_A_TICK = 20  # a tick is killed after 60 s
-GIVE_UP = timedelta(days=1)  # what Slack did not take for a day is no news any more
+LOOK_BACK = timedelta(days=7)  # a daemon that was off for longer tells of no older failure
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,55 @@ def new_signals(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     return next_action(latest_signals(context.instance))
 
 
-def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun, url: str) -> Iterator[Message]:
-    """Return one message for each check of `run` that did not pass."""
+def failed_checks(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, url: str
+) -> Iterator[tuple[str, Alert]]:
+    """Return key and alert of each check of `run` that did not pass."""
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         found = event.asset_check_evaluation_data
         if found.passed:
             continue
+        asset, check = found.asset_key.to_user_string(), found.check_name
         error = found.severity is dg.AssetCheckSeverity.ERROR
-        yield failed_check(
-            found.asset_key.to_user_string(),
-            found.check_name,
-            Severity.ERROR if error else Severity.WARNING,
-            {name: value.value for name, value in found.metadata.items() if _is_figure(value)},
-            run.run_id,
-            url,
-            description=found.description or "",
+        figures = {name: it.value for name, it in found.metadata.items() if _is_figure(it)}
+        alert = alert_of(
+            Trigger.CHECK_FAILED if error else Trigger.CHECK_WARNED,
+            asset,
+            f"The check {check} failed",
+            key=check,
+            title=f"Check failed: {check} on {asset}",
+            detail=found.description or "",
+            figures={"check": check, "run": run.run_id, **figures},
+            link=url,
         )
+        yield f"check:{run.run_id}:{asset}:{check}", alert
 
 
-def failure(instance: dg.DagsterInstance, run: dg.DagsterRun, url: str) -> Message:
-    """Return the message about a failed run: what its first failed step said, else its end."""
+def failure(instance: dg.DagsterInstance, run: dg.DagsterRun, url: str) -> tuple[str, Alert]:
+    """Return key and alert of a failed run: what its first failed step said, else its end."""
+    step, said = _first_failure(instance, run)
     trades = TRADE_TAGS.items() <= run.tags.items()
+    where = f"It stopped at {step}" if step else ""
+    alert = alert_of(
+        Trigger.TRADE_RUN_FAILED if trades else Trigger.RUN_FAILED,
+        run.job_name,
+        where,
+        key=f"{step}|{said.strip().partition(chr(10))[0]}",
+        title=f"Run failed: {run.job_name}",
+        detail=said,
+        figures={"run": run.run_id},
+        link=url,
+    )
+    return f"run:{run.run_id}", alert
+
+
+def _first_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, str]:
     for event in _events(instance, run, dg.DagsterEventType.STEP_FAILURE):
         error = event.step_failure_data.error
-        text = (error.cause or error).message if error is not None else "no message"
-        return failed_run(run.job_name, text, run.run_id, url, event.step_key, trades=trades)
+        said = (error.cause or error).message if error is not None else "no message"
+        return event.step_key or "", said
     ends = [event.message for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE)]
-    text = next((message for message in ends if message), "no message")
-    return failed_run(run.job_name, text, run.run_id, url, trades=trades)
+    return "", next((message for message in ends if message), "no message")
 
 
 def _events(
@@ -105,35 +126,31 @@ def ended_runs(instance: dg.DagsterInstance, since: datetime) -> Sequence[dg.Run
 
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts(
-    context: dg.SensorEvaluationContext, project: Project, slack: SlackAlerts
+    context: dg.SensorEvaluationContext, project: Project, alert_book: AlertDoor
 ) -> dg.SensorResult:
-    """Post failed checks and failed runs to Slack, once an incident.
+    """Commit failed checks and failed runs to the alert book; its service sends them.
 
-    A failed check that does not block leaves its run a success, so every ended run is read. The
-    cursor stands at the last run of which everything was taken: what Slack did not take is tried
-    again on the next tick, for a day.
+    A failed check that does not block leaves its run a success, so every ended run is read. A tick
+    may be evaluated twice: an alert's key, made of its run, keeps it one.
     """
     now = project.now()
-    oldest = now - GIVE_UP
     if context.cursor is None:
         return dg.SensorResult(
             skip_reason="alerts begin with the runs that end from now on", cursor=now.isoformat()
         )
-    cursor, said = max(datetime.fromisoformat(context.cursor), oldest), []
+    cursor = max(datetime.fromisoformat(context.cursor), now - LOOK_BACK)
+    found: dict[str, Alert] = {}
     for record in ended_runs(context.instance, cursor.astimezone(UTC)):
         run = record.dagster_run
-        url = slack.run_url(run.run_id)
-        messages = list(failed_checks(context.instance, run, url))
+        url = alert_book.run_url(run.run_id)
+        found |= failed_checks(context.instance, run, url)
         if run.status is dg.DagsterRunStatus.FAILURE:
-            messages.append(failure(context.instance, run, url))
-        for message in messages:
-            delivery = slack.post(message, now)
-            said.append(f"{message.text}: {delivery.status.value}, {delivery.detail}")
-            if delivery.status is DeliveryStatus.FAILED:
-                return dg.SensorResult(skip_reason="; ".join(said), cursor=cursor.isoformat())
+            found |= [failure(context.instance, run, url)]
         cursor = record.update_timestamp.astimezone(now.tzinfo)
+    new = alert_book.commit(found, now)
+    said = f"{new} new: {'; '.join(alert.title for alert in found.values())}"
     return dg.SensorResult(
-        skip_reason="; ".join(said) or "nothing failed", cursor=cursor.isoformat()
+        skip_reason=said if found else "nothing failed", cursor=cursor.isoformat()
     )
 
 

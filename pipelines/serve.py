@@ -1,4 +1,4 @@
-"""Keeps Dagster's web page and daemon running, and the desk; what they do stands elsewhere."""
+"""Keeps Dagster's web page and daemon, the desk and the alerts running; nothing else."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ class Service:
 
 
 def services(port: int) -> list[Service]:
-    """Return what has to run: the web page, the daemon and the desk."""
+    """Return what has to run: the web page, the daemon, the desk and the alerts."""
     tool = Path(sys.executable).parent
     workspace = str(PROJECT_ROOT / "workspace.yaml")
     page = [str(tool / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
@@ -74,6 +74,7 @@ def services(port: int) -> list[Service]:
         Service("web page", page),
         Service("daemon", [str(tool / "dagster-daemon"), "run", "-w", workspace]),
         Service("desk", [str(tool / "kasauti"), "desk"]),
+        Service("alerts", [str(tool / "kasauti"), "alerts", "run"]),
     ]
 
 

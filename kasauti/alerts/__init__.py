@@ -1,1 +1,1 @@
-"""What happened and why, told to a person: alerts on Slack."""
+"""What happened and what to do, told to a person on channels that work; no trading is decided."""

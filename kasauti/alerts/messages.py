@@ -1,172 +1,161 @@
-"""What an alert says, as Slack Block Kit; pure builders, nothing is sent from here."""
+"""What an alert says on a channel: plain text, HTML, Slack's Block Kit; pure, nothing is sent."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from html import escape
+from pathlib import Path
 from typing import Any
+
+from kasauti.alerts.model import MOST_FIGURES, Alert, Severity
 
 LONGEST_TEXT = 3000  # characters in one Slack block; longer is refused whole: invalid_blocks
 LONGEST_HEADER = 150
 LONGEST_FIELD = 2000
-MOST_FIELDS = 10  # in one section
 LONGEST_LINK = 3000
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CUT = " …"
+_MARK = {
+    Severity.INFO: "🔵",
+    Severity.WARNING: "🟠",
+    Severity.ERROR: "🔴",
+    Severity.CRITICAL: "🚨",
+}
 
 Block = dict[str, Any]
 
 
-class Severity(StrEnum):
-    """How much it matters."""
-
-    WARNING = "warning"
-    ERROR = "error"
-
-
-_MARK = {Severity.WARNING: "🟠", Severity.ERROR: "🔴"}
-
-
 @dataclass(frozen=True)
-class Message:
-    """One alert, ready to be sent.
+class Context:
+    """What a message says beside its alert.
 
     Attributes
     ----------
-    text : str
-        What a phone's notification shows, and screen readers read.
-    blocks : tuple of dict
-        The message itself, as Block Kit.
-    fingerprint : str
-        Equal for the same incident, whichever run reports it; see `kasauti.alerts.memory`.
+    thread : str
+        The incident's first message on Slack.
+    more : int
+        How often the incident came up without a message since `since`.
+    since : datetime or None
+    doubtful : bool
+        Whether it may have arrived before.
+    instead : str
+        Channels that did not take it.
+    reports : Path or None
+        Folder of the files that may be attached.
     """
 
-    text: str
-    blocks: tuple[Block, ...]
-    severity: Severity
-    fingerprint: str
+    thread: str = ""
+    more: int = 0
+    since: datetime | None = None
+    doubtful: bool = False
+    instead: str = ""
+    reports: Path | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The sentences about the message itself."""
+        return tuple(self._notes())
+
+    def attachment(self, alert: Alert) -> Path | None:
+        """Return the file that goes along; none that lies outside the folder of reports."""
+        if self.reports is None or not alert.attachment:
+            return None
+        path = (self.reports / alert.attachment).resolve()
+        inside = path.is_relative_to(self.reports.resolve())
+        return path if inside and path.is_file() else None
+
+    def _notes(self) -> Iterator[str]:
+        if self.more and self.since is not None:
+            times = "once" if self.more == 1 else f"{self.more} times"
+            yield f"It came up {times} more since {self.since:%d %b %H:%M}."
+        if self.instead:
+            yield f"Sent here as well, since {self.instead} did not take it."
+        if self.doubtful:
+            yield "You may have this message already: sending it was interrupted."
 
 
-def failed_check(
-    asset: str,
-    check: str,
-    severity: Severity,
-    figures: Mapping[str, object],
-    run_id: str,
-    run_url: str | None = None,
-    description: str = "",
-) -> Message:
-    """Say that a check on an asset did not pass.
+NOTHING_ELSE = Context()
 
-    Parameters
-    ----------
-    asset : str
-        The asset's key as the trader sees it, ``market/bars``.
-    severity : Severity
-        ``ERROR`` holds back everything after the asset, ``WARNING`` does not.
-    figures : mapping
-        The numbers that the check reported; the first ten are shown.
-    run_url : str, optional
-        Page of the run in Dagster; without it the run is only named.
-    """
-    if severity is Severity.ERROR:
-        effect = "Nothing that depends on this data was computed from it, and nothing is traded."
-        remedy = (
-            "Open the run, read the figures, mend the data or its source, then materialise "
-            f"{asset} again."
+
+def headline(alert: Alert) -> str:
+    """Return the title with the severity's mark."""
+    mark = "✅" if alert.closes else _MARK[alert.severity]
+    return f"{mark} {alert.title}"
+
+
+def footer(alert: Alert) -> str:
+    """Return what stands at the end of every message: the incident, and when it happened."""
+    when = "" if alert.at is None else f" · {alert.at:%d %b %Y %H:%M:%S}"
+    return f"Kasauti · incident {alert.incident}{when}"
+
+
+def how_to_acknowledge(alert: Alert) -> str:
+    """Return the sentence that says how an incident is made silent; empty where it need not be."""
+    if alert.closes or alert.severity is Severity.INFO:
+        return ""
+    return f"Silence it for a day: kasauti alerts ack {alert.incident} --who NAME"
+
+
+def brief(alert: Alert) -> str:
+    """Return what a phone's notification shows."""
+    return " ".join(part for part in (f"{headline(alert)}.", alert.happened, alert.remedy) if part)
+
+
+def plain(alert: Alert, context: Context = NOTHING_ELSE, *, title: bool = True) -> str:
+    """Return the message as plain text."""
+    parts = [headline(alert)] if title else []
+    parts += [alert.happened, alert.detail, *context.notes]
+    if alert.figures:
+        parts.append("\n".join(f"{name}: {value}" for name, value in alert.figures))
+    if alert.remedy:
+        parts.append(f"What to do: {alert.remedy}")
+    parts += [alert.link, how_to_acknowledge(alert), footer(alert)]
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def html(alert: Alert, context: Context = NOTHING_ELSE) -> str:
+    """Return the message as HTML that needs no style sheet."""
+    parts = [f"<h2>{escape(headline(alert))}</h2>", _paragraph(alert.happened)]
+    if alert.detail:
+        parts.append(f"<pre>{escape(alert.detail)}</pre>")
+    parts += [_paragraph(note) for note in context.notes]
+    if alert.figures:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
+            for name, value in alert.figures
         )
-    else:
-        effect = "Work goes on."
-        remedy = "Look at it when you have time; it becomes an error when it matters."
-    happened = f"The check {check} on {asset} did not pass. {effect}"
-    return _message(
-        title=f"Check failed: {check} on {asset}",
-        happened=happened,
-        remedy=remedy,
-        detail=description,
-        figures=figures,
-        run_id=run_id,
-        run_url=run_url,
-        severity=severity,
-        incident=("check", asset, check, severity.value),
-    )
+        parts.append(f'<table border="1" cellpadding="4" cellspacing="0">{rows}</table>')
+    if alert.remedy:
+        parts.append(f"<p><b>What to do:</b> {escape(alert.remedy)}</p>")
+    if alert.link:
+        parts.append(f'<p><a href="{escape(alert.link)}">{escape(alert.link)}</a></p>')
+    parts += [_paragraph(how_to_acknowledge(alert)), f"<hr><small>{escape(footer(alert))}</small>"]
+    return "\n".join(part for part in parts if part)
 
 
-def failed_run(
-    job: str,
-    error: str,
-    run_id: str,
-    run_url: str | None = None,
-    step: str | None = None,
-    trades: bool = False,
-) -> Message:
-    """Say that a run ended without finishing.
-
-    Parameters
-    ----------
-    error : str
-        The error's text; its end is cut where it is too long for a block.
-    step : str, optional
-        Where it stopped.
-    trades : bool
-        Whether the job sends orders: such a job is never retried, and the ledger is looked at
-        before anything else.
-    """
-    where = f" at {step}" if step else ""
-    if trades:
-        remedy = (
-            "Do not start it again by hand before `kasauti status` shows what became of its "
-            "orders: an order may have been accepted before the failure."
-        )
-    else:
-        remedy = "Open the run, read the first error, mend it, then start the run again."
-    return _message(
-        title=f"Run failed: {job}",
-        happened=f"The run of {job} stopped{where} and did not finish.",
-        remedy=remedy,
-        detail=error,
-        figures={},
-        run_id=run_id,
-        run_url=run_url,
-        severity=Severity.ERROR,
-        incident=("run", job, step or "", _first_line(error)),
-    )
-
-
-def _message(
-    *,
-    title: str,
-    happened: str,
-    remedy: str,
-    detail: str,
-    figures: Mapping[str, object],
-    run_id: str,
-    run_url: str | None,
-    severity: Severity,
-    incident: Sequence[str],
-) -> Message:
-    mark = _MARK[severity]
-    blocks: list[Block] = [
-        {"type": "header", "text": _plain(f"{mark} {title}")},
-        _section(f"*What happened*\n{escaped(happened)}"),
+def blocks(alert: Alert, context: Context = NOTHING_ELSE) -> list[Block]:
+    """Return the message as Slack's Block Kit."""
+    found: list[Block] = [
+        {"type": "header", "text": _plain(headline(alert))},
+        _section(f"*What happened*\n{escaped(alert.happened)}"),
     ]
-    if detail.strip():
-        blocks.append(_section("*Details*\n" + escaped(detail.strip())))
-    if figures:
-        shown = list(figures.items())[:MOST_FIELDS]
-        blocks.append({"type": "section", "fields": [_field(name, it) for name, it in shown]})
-    blocks.append(_section(f"*What to do*\n{escaped(remedy)}"))
-    if run_url is not None and len(run_url) <= LONGEST_LINK:
-        button = {"type": "button", "text": _plain("Open the run"), "url": run_url}
-        blocks.append({"type": "actions", "elements": [button]})
-    blocks.append({"type": "context", "elements": [_markdown(f"Kasauti · run {escaped(run_id)}")]})
-    return Message(
-        text=trimmed(escaped(f"{mark} {title}. {happened} {remedy}"), LONGEST_TEXT),
-        blocks=tuple(blocks),
-        severity=severity,
-        fingerprint=hashlib.sha256("\x1f".join(incident).encode()).hexdigest()[:16],
-    )
+    if alert.detail:
+        found.append(_section(f"*Details*\n{escaped(alert.detail)}"))
+    if context.notes:
+        found.append(_section(escaped(" ".join(context.notes))))
+    if alert.figures:
+        fields = [_field(name, value) for name, value in alert.figures[:MOST_FIGURES]]
+        found.append({"type": "section", "fields": fields})
+    if alert.remedy:
+        found.append(_section(f"*What to do*\n{escaped(alert.remedy)}"))
+    if alert.link and len(alert.link) <= LONGEST_LINK:
+        button = {"type": "button", "text": _plain("Open"), "url": alert.link}
+        found.append({"type": "actions", "elements": [button]})
+    ends = [footer(alert), how_to_acknowledge(alert)]
+    elements = [_markdown(escaped(end)) for end in ends if end]
+    found.append({"type": "context", "elements": elements})
+    return found
 
 
 def escaped(text: str) -> str:
@@ -185,6 +174,10 @@ def trimmed(text: str, longest: int) -> str:
     return kept + _CUT
 
 
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
 def _section(text: str) -> Block:
     return {"type": "section", "text": _markdown(text)}
 
@@ -200,7 +193,3 @@ def _markdown(text: str, longest: int = LONGEST_TEXT) -> Block:
 def _plain(text: str) -> Block:
     cut = text if len(text) <= LONGEST_HEADER else text[: LONGEST_HEADER - len(_CUT)] + _CUT
     return {"type": "plain_text", "text": cut, "emoji": True}
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]

@@ -8,6 +8,7 @@ from kasauti.execution.conditions import Conditions
 from kasauti.execution.model import Intent
 from kasauti.execution.projections import Book
 from kasauti.execution.references import Reference
+from kasauti.execution.views import OrderView, Position
 from kasauti.market.calendar import Session
 from kasauti.market.markets import Market
 
@@ -60,6 +61,9 @@ class View:
         symbol without one may have an auction.
     conditions : Conditions
         What is halted.
+    unheard : mapping of tag to int
+        Shares of our closing orders that have filled by the broker's order book, while its trade
+        book has not said so: they are not ours any more.
     """
 
     book: Book
@@ -69,6 +73,27 @@ class View:
     market: Market
     references: Mapping[str, Reference]
     conditions: Conditions = field(default_factory=Conditions)
+    unheard: Mapping[str, int] = field(default_factory=dict)
+
+    def unfilled(self, order: OrderView) -> int:
+        """Return the shares of a live order that may still fill."""
+        return order.intent.quantity - order.filled - self.unheard.get(order.intent.tag, 0)
+
+    def held(self, position: Position) -> int:
+        """Return the shares of a position that are still there to be closed."""
+        gone = sum(
+            shares
+            for tag, shares in self.unheard.items()
+            if self.book.orders[tag].intent.symbol == position.symbol
+        )
+        return max(abs(position.quantity) - gone, 0)
+
+    def is_unheard(self, intent: Intent) -> bool:
+        """Whether shares that it would close are gone by the broker's order book."""
+        position = self.book.positions.get(intent.symbol)
+        return position is not None and (
+            abs(position.quantity) >= intent.quantity > self.held(position)
+        )
 
     def ends_at(self, symbol: str) -> datetime | None:
         """Return the end of continuous trading of `symbol` today, None without a session."""

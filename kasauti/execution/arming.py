@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import UsageError
 from kasauti.execution.events import Armed, ArmingAsked, Disarmed, TradingState
 from kasauti.execution.latch import Latch
@@ -88,7 +89,9 @@ def ask(
         now + ANSWER,
         now + timedelta(days=days),
     )
-    ledger.append(event, at=now, alert=f"{by} asks to arm {account} for live trading: {reason}")
+    said = f"{by} asks to arm {account} for live trading: {reason}"
+    alert = alert_of(Trigger.ARMING, account, said, key=f"asked {now}")
+    ledger.append(event, at=now, alert=alert)
     return Asked(phrase, event)
 
 
@@ -123,7 +126,8 @@ def confirm(ledger: Ledger, *, phrase: str, now: datetime, needed: int = SESSION
         asked.digest,
         asked.armed_until,
     )
-    alert = f"ARMED for live trading by {armed.by} until {armed.until:%Y-%m-%d}: {armed.account}"
+    said = f"ARMED for live trading by {armed.by} until {armed.until:%Y-%m-%d}: {armed.account}"
+    alert = alert_of(Trigger.ARMING, armed.account, said, key=f"armed {now}")
     ledger.append(armed, at=now, unique=f"armed:{asked.digest}", alert=alert)
     return armed
 
@@ -141,7 +145,9 @@ def disarm(ledger: Ledger, *, by: str, reason: str, now: datetime) -> bool:
     book = ledger.book()
     if book.armed is None and book.asked is None:
         return False
-    ledger.append(Disarmed(by, reason), at=now, alert=f"Disarmed by {by}: {reason}")
+    said = f"Disarmed by {by}: {reason}"
+    alert = alert_of(Trigger.ARMING, "account", said, key=f"disarmed {now}")
+    ledger.append(Disarmed(by, reason), at=now, alert=alert)
     return True
 
 

@@ -7,9 +7,11 @@ losses, login and clock close by a person's word alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
+from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls.connection import clock_fault, feed_fault, login_fault
 from kasauti.execution.events import StrategyLatched, TradingState, TradingStateChanged
@@ -188,14 +190,33 @@ def repeated(book: Book, now: datetime) -> list[StrategyLatched]:
     ]
 
 
-def alert_of(change: TradingStateChanged | StrategyLatched) -> str:
-    """Return the line that tells a person."""
+_TRIGGERS = {
+    LOSS: Trigger.DAILY_LOSS,
+    "K26": Trigger.API_FAILURE,
+    "K27": Trigger.STALE_FEED,
+    "K28": Trigger.DIFFERENCE,
+    "K37": Trigger.LOSING_STREAK,
+}
+_OF_A_DAY = (LOSS, "K37")  # the same breaker on another day is another incident
+
+
+def alert_for(change: TradingStateChanged | StrategyLatched, day: date) -> Alert:
+    """Return what tells a person; the end of an incident carries the incident's id."""
     if isinstance(change, StrategyLatched):
-        name, reason = change.genome_hash[:12], change.reason
-        return f"Strategy {name} is latched (K19): {reason}; `kasauti resume` releases it"
+        name = change.genome_hash[:12]
+        said = f"Strategy {name} is latched (K19): {change.reason}"
+        return alert_of(Trigger.STRATEGY_LATCHED, name, said, key=str(day))
+    name = change.breaker
+    trigger = _TRIGGERS.get(name, Trigger.BREAKER)
+    key = str(day) if name in _OF_A_DAY else ""
+    # Comparing tells of a difference as well: one incident, one message.
+    subject = "ledger" if trigger is Trigger.DIFFERENCE else name
     if change.state is TradingState.ACTIVE:
-        return f"Breaker {change.breaker} closed: {change.reason}"
-    return f"Breaker {change.breaker} opened, trading is {change.state.value}: {change.reason}"
+        said = f"Breaker {name} closed: {change.reason}"
+        title = f"Over: {trigger.value}"
+        return alert_of(trigger, subject, said, key=key, title=title, closes=True)
+    said = f"Breaker {name} opened, trading is {change.state.value}: {change.reason}"
+    return alert_of(trigger, subject, said, key=key)
 
 
 def _changed(breaker: Breaker, state: TradingState, reason: str, book: Book) -> TradingStateChanged:

@@ -35,7 +35,9 @@ def forced_exits(view: View) -> list[Intent]:
             continue
         low, high = band(position, view)
         limit = low if position.sign > 0 else high
-        quantity = abs(position.quantity) - position.foreign
+        quantity = view.held(position) - position.foreign
+        if quantity <= 0:
+            continue
         key = stem if not before else f"{stem}|{len(before) + 1}"
         wanted.append(_closing(position, Purpose.EXIT, key, view, quantity, limit))
     return wanted
@@ -90,7 +92,7 @@ def protect(position: Position, mine: list[OrderView], leaving: int, view: View)
         if level is None:
             continue
         orders = [order for order in mine if order.intent.purpose is purpose]
-        excess = sum(map(unfilled, orders)) + leaving - abs(position.quantity)
+        excess = sum(map(view.unfilled, orders)) + leaving - view.held(position)
         resting = [order for order in orders if is_resting(order)]
         if excess < 0:
             before = _earlier_today(position, purpose, view)
@@ -135,11 +137,6 @@ def may_try(before: list[OrderView], now: datetime) -> bool:
 def is_resting(order: OrderView) -> bool:
     """Whether the broker has it and it can be cancelled."""
     return order.state.is_working and not order.state.is_unconfirmed
-
-
-def unfilled(order: OrderView) -> int:
-    """Return the shares of a live order that may still fill."""
-    return order.intent.quantity - order.filled
 
 
 def band(position: Position, view: View) -> tuple[Decimal, Decimal]:
@@ -208,7 +205,8 @@ def _protective(
     if purpose is Purpose.TARGET:
         return _closing(position, purpose, key, view, quantity, price)
     steps = 1 + sum(1 for order in before if _is_triggered(order))
-    limit = price * (1 - position.sign * STOP_SLIP * steps)
+    # After fifty steps nothing is left of the price: the band is where giving way ends.
+    limit = min(max(price * (1 - position.sign * STOP_SLIP * steps), low), high)
     tick = max(tick, _tick(position, limit, view))  # a coarser price is on the finer tick, too
     limit = (
         max(round_to_tick(limit, tick, up=not long), low)

@@ -13,7 +13,7 @@ from kasauti.execution.actions import Commit as Commit
 from kasauti.execution.actions import Expire as Expire
 from kasauti.execution.actions import Release as Release
 from kasauti.execution.actions import View as View
-from kasauti.execution.closing import is_resting, unfilled
+from kasauti.execution.closing import is_resting
 from kasauti.execution.events import TradingState
 from kasauti.execution.model import Intent, Purpose
 from kasauti.execution.orders import OrderState
@@ -36,7 +36,11 @@ def next_actions(view: View) -> list[Action]:
     due = [order.intent for order in live if _is_due(order, view)]
     actions += _exits(view, live)
     actions += _protection(view, live)
-    actions += [Release(intent) for intent in due if intent.purpose in PROTECTIVE]
+    actions += [
+        Release(intent)
+        for intent in due
+        if intent.purpose in PROTECTIVE and not view.is_unheard(intent)
+    ]
     entries = [intent for intent in due if intent.purpose is Purpose.ENTRY]
     entries.sort(key=lambda i: rank_key(i.score, i.genome_hash, i.symbol))
     return actions + [Release(intent) for intent in entries]
@@ -85,7 +89,7 @@ def _exits(view: View, live: list[OrderView]) -> list[Action]:
     """Each exit goes out as its protection is taken back, never together with it."""
     actions: list[Action] = []
     for intent in _leaving(view, live):
-        if _is_out(intent, live) or _waits_for_room(intent, live, view):
+        if _is_out(intent, live) or view.is_unheard(intent) or _waits_for_room(intent, live, view):
             continue
         guards = _guards(intent, live)
         actions += [Cancel(order.intent.tag) for order in guards if is_resting(order)]
@@ -140,6 +144,6 @@ def _protection(view: View, live: list[OrderView]) -> list[Action]:
             continue
         mine = [order for order in live if order.intent.symbol == position.symbol]
         exits = [order for order in mine if order.intent.purpose is Purpose.EXIT]
-        leaving = sum(unfilled(o) for o in exits if o.state.is_working or _is_due(o, view))
+        leaving = sum(view.unfilled(o) for o in exits if o.state.is_working or _is_due(o, view))
         actions += closing.protect(position, mine, leaving, view)
     return actions

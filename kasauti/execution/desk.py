@@ -4,9 +4,11 @@ It reconciles before it acts, releases intents through the gate, keeps positions
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import BrokerError, LedgerError
 from kasauti.execution import breakers, decisions, failpoints, reconcile
 from kasauti.execution.conditions import Conditions, LiveQuote
@@ -17,6 +19,7 @@ from kasauti.execution.events import (
     Event,
     IntentCommitted,
     IntentDropped,
+    LimitNeared,
     LimitsSealed,
     ProtectionRevised,
     Reconciled,
@@ -33,6 +36,7 @@ from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Entry, Ledger
 from kasauti.execution.limits import Limits, tighter
+from kasauti.execution.limits_used import limits_used, near
 from kasauti.execution.model import Intent, Outcome, Scope
 from kasauti.execution.orders import OrderEvent
 from kasauti.execution.projections import Book
@@ -79,6 +83,8 @@ class Desk:
         self._seen = breakers.NOTHING_SEEN
         self._waiting: set[str] = set()  # intents that the gate told to wait at this moment
         self._asked: set[str] = set()  # tags whose cancel this desk asked for
+        self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
+        self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
         self._recalled: dict[str, datetime] = {}  # those that work though they ended here
 
     @property
@@ -125,7 +131,8 @@ class Desk:
             limits = tighter(book.limits, limits)
             if limits == book.limits:
                 return limits
-            alert = f"The limits of {day} were tightened: see `kasauti limits`"
+            said = f"The limits of {day} were tightened"
+            alert = alert_of(Trigger.LIMITS_TIGHTENED, str(day), said)
         sealed = LimitsSealed(day, limits, limits.hash)
         self._append(sealed, now, unique=f"limits:{day}:{limits.hash}", alert=alert)
         failpoints.reach("desk.limits_sealed")
@@ -184,7 +191,7 @@ class Desk:
         try:
             snapshot = self._gate.snapshot()
         except BrokerError as error:
-            found: tuple[str, ...] = (f"the broker cannot be read: {error}",)
+            found: tuple[str, ...] = (f"{reconcile.UNREAD}: {error}",)
         else:
             self._learn(snapshot, now)
             differences = reconcile.compare(self.book, snapshot, self._closes_of(snapshot))
@@ -196,6 +203,7 @@ class Desk:
                 self._learn(snapshot, now)
                 differences = reconcile.compare(self.book, snapshot, {})
             found = tuple(difference.text for difference in differences)
+            self._unheard = reconcile.unheard(self.book, snapshot)
         return self._compared(found, now, always_record)
 
     def _watch(self, compared: Comparison, now: datetime) -> None:
@@ -215,8 +223,28 @@ class Desk:
             *breakers.repeated(book, now),
         ]
         for change in moved:
-            self._append(change, now, alert=breakers.alert_of(change))
+            self._append(change, now, alert=breakers.alert_for(change, now.date()))
             failpoints.reach("desk.breaker_moved")
+        self._tell_near(reading)
+
+    def _tell_near(self, reading: breakers.Reading) -> None:
+        """Tell of each limit that is nearly used up, once a day; a replay tells nobody."""
+        book, now = self.book, reading.now
+        if self.ledger.scope is not Scope.PAPER or book.limits is None:
+            return
+        try:
+            rows = near(limits_used(book, book.limits, now, reading.equity))
+        except FAULTS:  # a price that is no number: its own controls deny, nothing is used up
+            return
+        day = now.date()
+        for row in rows:
+            if (day, row.limit) in self._told:
+                continue
+            self._told.add((day, row.limit))
+            said = f"{row.limit}: {row.used} of {row.allowed} is used ({row.control})"
+            neared = LimitNeared(day, row.limit, row.control, f"{row.used}", f"{row.allowed}")
+            alert = alert_of(Trigger.NEAR_LIMIT, row.limit, said, key=str(day))
+            self._append(neared, now, unique=f"near:{day}:{row.limit}", alert=alert)
 
     def _equity(self, quotes: Mapping[str, LiveQuote]) -> Decimal | None:
         """Return the equity at fresh prices, None where they cannot be had."""
@@ -254,7 +282,7 @@ class Desk:
 
     def _compared(self, found: tuple[str, ...], now: datetime, always_record: bool) -> Comparison:
         if always_record or found != self.book.differences:
-            alert = f"Ledger and broker differ: {'; '.join(found)}" if found else None
+            alert = reconcile.alert_for(found, self.book.differences)
             failpoints.reach("desk.before_comparison")
             self._append(Reconciled(found), now, alert=alert)
             failpoints.reach("desk.compared")
@@ -282,7 +310,9 @@ class Desk:
     def set_state(self, state: TradingState, *, by: str, reason: str, now: datetime) -> None:
         """Change the trading state, which survives restarts."""
         changed = TradingStateChanged(state, by, reason)
-        self._append(changed, now, alert=f"Trading is {state.value}, says {by}: {reason}")
+        said = f"Trading is {state.value}, says {by}: {reason}"
+        trigger = Trigger.TRADING_ALLOWED if state is TradingState.ACTIVE else Trigger.KILL_SWITCH
+        self._append(changed, now, alert=alert_of(trigger, "trading state", said, key=said))
 
     def acknowledge(self, *, by: str, reason: str, now: datetime) -> None:
         """Record that somebody looked at a losing streak."""
@@ -294,7 +324,9 @@ class Desk:
 
     def resume(self, *, by: str, reason: str, now: datetime) -> None:
         """Let every breaker, state and latched strategy go, as a person wants it."""
-        self.ledger.append(Resumed(by, reason), at=now, alert=f"Resumed by {by}: {reason}")
+        said = f"Resumed by {by}: {reason}"
+        alert = alert_of(Trigger.TRADING_ALLOWED, "all breakers", said, key=str(now))
+        self.ledger.append(Resumed(by, reason), at=now, alert=alert)
 
     def _view(self, now: datetime) -> decisions.View:
         book = self.book
@@ -308,6 +340,7 @@ class Desk:
             self._market,
             known,
             self._gate.conditions(now) or Conditions(),
+            self._unheard,
         )
 
     def _act(self, action: decisions.Action, now: datetime) -> bool:
@@ -341,6 +374,6 @@ class Desk:
         now: datetime,
         *,
         unique: str | None = None,
-        alert: str | None = None,
+        alert: Alert | None = None,
     ) -> None:
         self.ledger.append(event, at=now, epoch=self._lease.epoch, unique=unique, alert=alert)

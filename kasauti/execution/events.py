@@ -264,6 +264,17 @@ class FundsAdopted:
 
 
 @dataclass(frozen=True)
+class LimitNeared:
+    """A limit was used to 80 % or more on `day`, and a person was told; both amounts as text."""
+
+    day: date
+    limit: str
+    control: str
+    used: str
+    allowed: str
+
+
+@dataclass(frozen=True)
 class SessionClosed:
     """The end of one session: every open position marked at its close."""
 
@@ -370,6 +381,7 @@ Event = (
     | OrderAdopted
     | PositionAdopted
     | FundsAdopted
+    | LimitNeared
     | SessionClosed
     | TwinCompared
     | StrategyDemoted

@@ -48,7 +48,17 @@ STEPS: dict[str, str] = {
     "latch.file_set": "the latch's file exists, its record does not",
     "latch.record_lifted": "the record says lifted, the file still stops",
 }
-"""Every step at which a process can be killed, and what it means there."""
+"""Every step of an order's life at which a process can be killed, and what it means there."""
+
+ALERT_STEPS: dict[str, str] = {
+    "alerts.before_relay": "alerts are read from the ledger and not in the book",
+    "alerts.relayed": "alerts and position are in the book, nothing is decided",
+    "alerts.admitted": "it is decided who is told, nothing is sent",
+    "alerts.claimed": "a delivery is claimed, next is the provider",
+    "alerts.accepted": "the provider has answered, its answer is not on disk",
+    "alerts.recorded": "the provider's answer is on disk",
+}
+"""Every step of an alert's way."""
 
 
 @dataclass
@@ -76,7 +86,7 @@ def arm(environment: dict[str, str] | os._Environ[str] = os.environ) -> None:
         _armed = None
         return
     name, count, tell, wake = given.split(",")
-    if name not in STEPS:
+    if name not in STEPS | ALERT_STEPS:
         raise KeyError(f"{ENVIRONMENT} names the step {name!r}, which does not exist")
     _armed = _Armed(name, int(count), int(tell), int(wake))
 

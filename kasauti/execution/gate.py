@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import BrokerError, LeaseError, LedgerError
 from kasauti.execution import failpoints
 from kasauti.execution.approvals import Permits
@@ -130,7 +131,8 @@ class Gate:
             failpoints.reach("gate.recorded")
             self._send(intent, now)
         else:
-            alert = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
+            said = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
+            alert = alert_of(Trigger.ORDER_DENIED, intent.symbol, said, key=f"{now.date()}{said}")
             self._ledger.append(decided, at=now, epoch=self._lease.epoch, alert=alert)
         return ruling
 
@@ -253,7 +255,10 @@ class Gate:
             moved = OrderMoved(
                 intent.tag, _ANSWERS[reply.answer], reply.broker_id, storable(reply.text), at=now
             )
-        alert = None if moved.event is OrderEvent.ACKNOWLEDGE else f"{intent.symbol}: {moved.text}"
+        alert = None
+        if moved.event is not OrderEvent.ACKNOWLEDGE:
+            said = f"{intent.symbol}: {moved.text or moved.event.value}"
+            alert = alert_of(Trigger.ORDER_TROUBLE, intent.symbol, said, key=intent.tag)
         self._ledger.append(moved, at=now, epoch=self._lease.epoch, alert=alert)
         failpoints.reach("gate.answer_recorded")
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution import failpoints
 from kasauti.execution.clock import Clock
@@ -98,11 +99,12 @@ def _without_desk(ledger: Ledger, intent: Intent, clock: Clock) -> None:
     try:
         with Lease.take(ledger, host="sender without a desk", at=clock.now()) as lease:
             if outcome_of(ledger, intent.key) is Outcome.QUEUED:
+                said = f"{intent.symbol}: no desk, the intent was denied"
                 ledger.append(
                     IntentDropped(intent.key, OrderEvent.DENY, DESK_DOWN),
                     at=clock.now(),
                     epoch=lease.epoch,
-                    alert=f"{intent.symbol}: no desk, the intent was denied",
+                    alert=alert_of(Trigger.DESK_SILENT, "desk", said),
                 )
     except LeaseError:
         return  # a desk has just started: it does the work

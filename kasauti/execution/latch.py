@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import UsageError
 from kasauti.execution import failpoints
 from kasauti.execution.events import LatchChanged
@@ -50,11 +51,10 @@ class Latch:
         self.path.touch()
         by, reason = storable(by), storable(reason)  # no text may keep a stop out of the record
         failpoints.reach("latch.file_set")
-        ledger.append(
-            LatchChanged(latched=True, by=by, reason=reason, flatten=flatten),
-            at=at,
-            alert=f"Kill switch set by {by}{FLATTENED if flatten else ''}: {reason}",
-        )
+        said = f"Kill switch set by {by}{FLATTENED if flatten else ''}: {reason}"
+        alert = alert_of(Trigger.KILL_SWITCH, "trading", said, key=f"{at}{flatten}")
+        event = LatchChanged(latched=True, by=by, reason=reason, flatten=flatten)
+        ledger.append(event, at=at, alert=alert)
 
     def lift(self, ledger: "Ledger", *, by: str, reason: str, at: datetime) -> None:
         """Allow trading again: the record first, so that a crash between leaves it stopped.
@@ -66,10 +66,8 @@ class Latch:
         """
         if not by.strip() or not reason.strip():
             raise UsageError("lifting the kill switch needs a person's name and a reason")
-        ledger.append(
-            LatchChanged(latched=False, by=by, reason=reason),
-            at=at,
-            alert=f"Kill switch lifted by {by}: {reason}",
-        )
+        said = f"Kill switch lifted by {by}: {reason}"
+        alert = alert_of(Trigger.TRADING_ALLOWED, "kill switch", said, key=str(at))
+        ledger.append(LatchChanged(latched=False, by=by, reason=reason), at=at, alert=alert)
         failpoints.reach("latch.record_lifted")
         self.path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Row, Select, bindparam, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from kasauti.alerts.model import Alert
 from kasauti.errors import LedgerError
 from kasauti.execution import anchor as anchors
 from kasauti.execution import failpoints, records, schema
@@ -149,14 +150,14 @@ class Ledger:
         at: datetime,
         epoch: int | None = None,
         unique: str | None = None,
-        alert: str | None = None,
+        alert: Alert | None = None,
     ) -> Record:
         """Append one event; see `append_all`."""
         entry = Entry(event, unique, alert)
         return self._append([entry], at=at, epoch=epoch)[0][0]
 
     def append_new(
-        self, event: Event, *, at: datetime, epoch: int, unique: str, alert: str | None = None
+        self, event: Event, *, at: datetime, epoch: int, unique: str, alert: Alert | None = None
     ) -> Record:
         """Append an event that must be the first with its key; see `append_all`.
 
@@ -355,7 +356,7 @@ class Ledger:
                 yield from batch
 
     def outbox(self, after: int = 0) -> list[tuple[int, str]]:
-        """Return the alerts with an event number above `after`, in order."""
+        """Return the alerts with an event number above `after` as they were written, in order."""
         table = schema.outbox
         with self._reading() as connection:
             query = select(table).where(table.c.seq > after).order_by(table.c.seq)

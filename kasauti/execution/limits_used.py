@@ -1,6 +1,6 @@
 """Every limit of one ledger: what is used of it and what is allowed; nothing is decided here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,8 @@ from kasauti.execution.views import Position
 from kasauti.plain import plain
 
 ZERO = Decimal(0)
+NEAR = 0.8  # of what is allowed
+FEW = 5  # of so few, 80 % is never less than all
 
 
 class Unit(StrEnum):
@@ -61,17 +63,44 @@ class Used:
         return float(self.used) / float(self.allowed)
 
 
-def limits_used(book: Book, limits: Limits, now: datetime | None) -> list[Used]:
-    """Return every limit with what is used of it at `now`; None: nothing was traded yet."""
-    return [*_losses(book, limits), *_values(book, limits), *_orders(book, limits, now)]
+def limits_used(
+    book: Book, limits: Limits, now: datetime | None, equity: Decimal | None = None
+) -> list[Used]:
+    """Return every limit with what is used of it.
+
+    Parameters
+    ----------
+    book, limits
+    now : datetime or None
+        None: nothing was traded yet.
+    equity : Decimal or None
+        At fresh prices; None: at the last closes.
+    """
+    worth = book.equity() if equity is None else equity
+    return [*_losses(book, limits, worth), *_values(book, limits), *_orders(book, limits, now)]
 
 
-def _losses(book: Book, limits: Limits) -> Iterator[Used]:
-    loss = max(book.opening_equity() - book.equity(), ZERO)
+def near(rows: Sequence[Used]) -> list[Used]:
+    """Return the limits of which 80 % or more is used, so that a person hears of it before.
+
+    Not a count of four or less: one of two is half, two of two is all, and a plan that takes its
+    one trade a day is no warning.
+    """
+    return [
+        row
+        for row in rows
+        if row.fraction is not None
+        and row.fraction >= NEAR
+        and not (row.unit is Unit.COUNT and row.allowed < FEW)
+    ]
+
+
+def _losses(book: Book, limits: Limits, equity: Decimal) -> Iterator[Used]:
+    loss = max(book.opening_equity() - equity, ZERO)
     risks = [_risk(position) for position in book.positions.values()]
     yield Used("risk per trade", "K36", max(risks, default=None), limits.risk_per_trade, Unit.MONEY)
     yield Used("loss today", "K22", loss, limits.daily_loss, Unit.MONEY)
-    fallen = drawdown(book, book.equity())
+    fallen = drawdown(book, equity)
     yield Used("fall from the peak", "K23", fallen, limits.max_drawdown, Unit.SHARE)
     yield Used("losses in a row", "K37", book.streak, limits.losing_streak)
     due = review_due(book, limits.review)

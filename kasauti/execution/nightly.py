@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.execution.events import StrategyDemoted, TwinCompared
 from kasauti.execution.ledger import Entry, Ledger
 from kasauti.execution.model import Scope
@@ -86,5 +87,6 @@ def end_approvals(ledger: Ledger, approvals: Revocable, *, now: datetime) -> lis
 def _demotions(day: date, rows: Sequence[TwinRow]) -> Iterable[Entry]:
     for genome, reason in over_tolerance(rows).items():
         said = f"{day}, paper and engine differ: {reason}"
-        alert = f"Strategy {genome[:12]} is demoted, its approval ends. {said}"
+        told = f"Strategy {genome[:12]} is demoted, its approval ends. {said}"
+        alert = alert_of(Trigger.TWIN, genome[:12], told, key=str(day))
         yield Entry(StrategyDemoted(genome, day, said), f"demoted:{genome}:{day}", alert)

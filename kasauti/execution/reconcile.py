@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.execution.brokers.base import BrokerOrder, BrokerPosition
 from kasauti.execution.events import (
     FundsAdopted,
@@ -45,6 +47,7 @@ _TOLD_BY = {
 
 NEVER_ARRIVED = "NEVER_ARRIVED"
 VANISHED = "VANISHED"
+UNREAD = "the broker cannot be read"
 FOREIGN_STOP = Decimal("0.05")  # of the price: nobody told us where such a position should end
 CONSISTENT_READS = 3  # at different moments, before the broker is believed
 STANDING = timedelta(seconds=30)
@@ -138,6 +141,31 @@ def differences(book: Book, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(difference.text for difference in compare(book, snapshot, {})))
 
 
+def unheard(book: Book, snapshot: Snapshot) -> dict[str, int]:
+    """Return the shares of closing orders, by tag, whose fills the trade book does not show yet."""
+    return {
+        row.order.tag: row.filled - view.filled
+        for row in snapshot.orders
+        if (view := book.orders.get(row.order.tag)) is not None
+        and view.intent.purpose not in (Purpose.ENTRY, Purpose.FOREIGN)
+        and row.filled > view.filled
+    }
+
+
+def alert_for(found: Sequence[str], before: Sequence[str]) -> Alert | None:
+    """Return what tells a person that ledger and broker differ, or that they agree again."""
+    if found:
+        said = f"Ledger and broker differ: {'; '.join(found)}"
+        unread = all(text.startswith(UNREAD) for text in found)
+        return alert_of(Trigger.API_FAILURE if unread else Trigger.DIFFERENCE, "ledger", said)
+    if not before:
+        return None
+    unread = all(text.startswith(UNREAD) for text in before)
+    trigger = Trigger.API_FAILURE if unread else Trigger.DIFFERENCE
+    said = "Ledger and broker agree again"
+    return alert_of(trigger, "ledger", said, title=said, closes=True)
+
+
 def revenants(book: Book, snapshot: Snapshot) -> list[str]:
     """Return the tags of our orders that work at the broker though they have ended here."""
     return [
@@ -218,7 +246,8 @@ def _stranger(row: BrokerOrder) -> Difference:
         product=order.product,
     )
     text = f"order {row.broker_id} of {order.symbol} is not ours"
-    alert = f"{text}: {order.side.value} {order.quantity}, it is watched and left alone"
+    said = f"{text}: {order.side.value} {order.quantity}, it is watched and left alone"
+    alert = alert_of(Trigger.FOREIGN, order.symbol, said, key=order.tag)
     entry = Entry(OrderAdopted(intent, row.broker_id), f"adopt:{order.tag}", alert)
     return Difference(text, (entry,))
 
@@ -246,7 +275,8 @@ def _positions(
         if price is not None and symbol not in unclear:
             product = products.get(symbol, Product.DELIVERY)
             adopted = PositionAdopted(symbol, there, price, product, FOREIGN_STOP)
-            alert = f"{text}: the broker counts, the difference came from outside"
+            said = f"{text}: the broker counts, the difference came from outside"
+            alert = alert_of(Trigger.FOREIGN, symbol, said, key=said)
             settlement = (Entry(adopted, alert=alert),)
         fewer = abs(there) < abs(held) or there * held < 0
         found.append(Difference(text, settlement, STANDING_GONE if fewer else STANDING))
@@ -269,7 +299,8 @@ def _funds(book: Book, funds: Decimal | None, *, settles: bool) -> list[Differen
     if ours == funds:
         return []
     text = f"funds: {ours:.4f} in the ledger, {funds:.4f} at the broker"
-    alert = f"{text}: the broker counts, {funds - ours:+.2f} came from outside"
+    said = f"{text}: the broker counts, {funds - ours:+.2f} came from outside"
+    alert = alert_of(Trigger.FOREIGN, "funds", said, key=said)
     entry = Entry(FundsAdopted(funds - ours), alert=alert)
     return [Difference(text, (entry,) if settles else ())]
 
@@ -286,8 +317,9 @@ def _move(
     unasked = asked is not None and event is OrderEvent.CANCEL and intent.tag not in asked
     alert = None
     if event is OrderEvent.REJECT or (needed and unasked):
-        alert = f"{intent.symbol}: {intent.purpose.value} {row.state.value} by the broker: "
-        alert += row.text or "no reason given"
+        said = f"{intent.symbol}: {intent.purpose.value} {row.state.value} by the broker: "
+        said += storable(row.text) or "no reason given"
+        alert = alert_of(Trigger.ORDER_TROUBLE, intent.symbol, said, key=intent.tag)
     text = storable(row.text)
     return [Entry(OrderMoved(intent.tag, event, row.broker_id, text, at), alert=alert)]
 
@@ -296,10 +328,10 @@ def _absent(view: OrderView, scope: Scope | None) -> Entry:
     tag = view.intent.tag
     if scope is Scope.REPLAY and view.state is OrderState.SENT:
         return Entry(OrderMoved(tag, OrderEvent.NEVER_ARRIVED))
-    return Entry(
-        OrderMoved(tag, OrderEvent.REJECT, text=NEVER_ARRIVED),
-        alert=f"{view.intent.symbol}: an order never arrived at the broker and is not sent again",
-    )
+    symbol = view.intent.symbol
+    said = f"{symbol}: an order never arrived at the broker and is not sent again"
+    alert = alert_of(Trigger.ORDER_TROUBLE, symbol, said, key=tag)
+    return Entry(OrderMoved(tag, OrderEvent.REJECT, text=NEVER_ARRIVED), alert=alert)
 
 
 def _vanished(view: OrderView, book: Book) -> Entry:
@@ -310,7 +342,7 @@ def _vanished(view: OrderView, book: Book) -> Entry:
     sent, today = view.sent_at, book.limits_day
     if sent is not None and today is not None and sent.date() < today:
         return Entry(OrderMoved(view.intent.tag, OrderEvent.LAPSE, text="its session is over"))
-    return Entry(
-        OrderMoved(view.intent.tag, OrderEvent.CANCEL, text=VANISHED),
-        alert=f"{view.intent.symbol}: {view.intent.purpose.value} vanished from the broker's book",
-    )
+    intent = view.intent
+    said = f"{intent.symbol}: {intent.purpose.value} vanished from the broker's book"
+    alert = alert_of(Trigger.ORDER_TROUBLE, intent.symbol, said, key=intent.tag)
+    return Entry(OrderMoved(intent.tag, OrderEvent.CANCEL, text=VANISHED), alert=alert)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.engine import Connection
 
+from kasauti.alerts.model import Alert
 from kasauti.errors import LeaseError
 from kasauti.execution import schema
 from kasauti.execution.chain import NOTHING, digest
@@ -32,13 +33,13 @@ class Entry:
     event : Event
     unique : str or None
         A second event with the same key is not written; the first one is returned.
-    alert : str or None
+    alert : Alert or None
         Written to the outbox in the same transaction.
     """
 
     event: Event
     unique: str | None = None
-    alert: str | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def write(
     found = digest(list(values.values()))
     connection.execute(insert(_EVENTS), [{**values, "hash": found}])
     if entry.alert is not None:
-        connection.execute(insert(schema.outbox), [{"seq": seq, "message": storable(entry.alert)}])
+        message = storable(entry.alert.to_text())
+        connection.execute(insert(schema.outbox), [{"seq": seq, "message": message}])
     return Record(seq, carried, at, entry.event, entry.unique, found)
 
 

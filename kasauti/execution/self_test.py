@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kasauti.errors import LedgerError
+from kasauti.errors import SelfTestError
 from kasauti.execution import failpoints
 from kasauti.execution.approvals import Permit
 from kasauti.execution.brokers.paper import PaperBroker
@@ -218,11 +218,11 @@ def trip_every_control() -> tuple[str, ...]:
     """
     refused = [d.control for d in judge(CONTROLS, HEALTHY).decisions if not d.passed]
     if refused:
-        raise LedgerError(f"self-test: {refused} refuse a healthy order; {CLOSED}")
+        raise SelfTestError(f"self-test: {refused} refuse a healthy order; {CLOSED}")
     for control in CONTROLS:
         trip = TRIPS.get(control.id)
         if trip is None or control.decide(trip(HEALTHY)).passed:
-            raise LedgerError(f"self-test: {control.id} cannot be tripped; {CLOSED}")
+            raise SelfTestError(f"self-test: {control.id} cannot be tripped; {CLOSED}")
     return tuple(control.id for control in CONTROLS)
 
 
@@ -270,16 +270,16 @@ def _through_the_gate(path: Path) -> None:
             ruling = gate.release(_intent(control.id), NOW, COMPARED)
             word = next(d for d in ruling.decisions if d.control == control.id)
             if word.passed or ruling.passage is Passage.SENT or broker.orders():
-                raise LedgerError(f"self-test: {control.id} let a bad order out; {CLOSED}")
+                raise SelfTestError(f"self-test: {control.id} let a bad order out; {CLOSED}")
         gate.trip = _given()
         latch.set(ledger, by="self-test", reason="self-test", at=NOW)
         if gate.release(_intent("latch"), NOW, COMPARED).code != "KILLED" or broker.orders():
-            raise LedgerError(f"self-test: the kill latch let an order out; {CLOSED}")
+            raise SelfTestError(f"self-test: the kill latch let an order out; {CLOSED}")
         latch.lift(ledger, by="self-test", reason="self-test", at=NOW)
         ruling = gate.release(_intent("healthy"), NOW, COMPARED)
         if ruling.passage is not Passage.SENT or len(broker.orders()) != 1:
             refused = [d.control for d in ruling.decisions if not d.passed]
-            raise LedgerError(f"self-test: {refused} hold a healthy order back; {CLOSED}")
+            raise SelfTestError(f"self-test: {refused} hold a healthy order back; {CLOSED}")
 
 
 def _intent(name: str) -> Intent:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import KasautiError, UsageError
 from kasauti.execution.events import Acknowledged, Resumed, Reviewed, TradingState
 from kasauti.execution.latch import Latch
@@ -141,7 +142,9 @@ def _looked(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> L
         at, book = _time_of(ledger, now), ledger.book()
         last = book.reviewed_at
         trades = sum(1 for trade in book.trades if last is None or trade.exit_time > last)
-        ledger.append(Reviewed(by, reason), at=at, alert=f"Trades reviewed by {by}: {reason}")
+        said = f"Trades reviewed by {by}: {reason}"
+        alert = alert_of(Trigger.REVIEWED, by, said, key=str(at))
+        ledger.append(Reviewed(by, reason), at=at, alert=alert)
         if book.streak:
             ledger.append(Acknowledged(by, reason), at=at)
         return Looked(scope.value, trades, ledger.book().streak)
@@ -194,7 +197,8 @@ def _lifted(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> S
             at, book = _time_of(ledger, now), ledger.book()
             switches = book.switches
             if book.trading_state is not TradingState.ACTIVE or switches.throttled:
-                alert = f"Resumed by {by}: {reason}"
+                said = f"Resumed by {by}: {reason}"
+                alert = alert_of(Trigger.TRADING_ALLOWED, "all breakers", said, key=str(at))
                 ledger.append(Resumed(by, reason), at=at, alert=alert)
                 changed = True
             if latch.is_set() or book.latched:

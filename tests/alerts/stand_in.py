@@ -31,7 +31,7 @@ class Request:
 class StandIn:
     """Gives the answers in order, the last one for ever."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, port: int = 0) -> None:
         self.requests: list[Request] = []
         self._answers = list(answers)
         stand_in = self
@@ -39,10 +39,11 @@ class StandIn:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
-                body = json.loads(self.rfile.read(length))
+                raw = self.rfile.read(length)
+                body = json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 stand_in.requests.append(Request(self.command, self.path, headers, body))
-                answer = stand_in._next()
+                answer = stand_in.answer(stand_in.requests[-1])
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
@@ -53,10 +54,10 @@ class StandIn:
             def log_message(self, format: str, *args: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def _next(self) -> Answer:
+    def answer(self, request: Request) -> Answer:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     @contextmanager

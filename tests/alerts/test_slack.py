@@ -1,17 +1,26 @@
+"""Slack's side: what is sent, and what each of its answers amounts to."""
+
 import logging
-import socket
-import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from kasauti.alerts.messages import Message, Severity, failed_check
-from kasauti.alerts.slack import DeliveryStatus, Slack, SlackSettings
+from kasauti.alerts.channels.slack import Slack, SlackSettings
+from kasauti.alerts.messages import Context, blocks, brief
+from kasauti.alerts.model import Alert
+from kasauti.alerts.state import Verdict
+from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import UsageError
-from tests.alerts.stand_in import OK_JSON, OK_WEBHOOK, Answer, StandIn
+from tests.alerts.providers import SlackServer, free_port, slack_environment
+from tests.alerts.stand_in import Answer, StandIn
 
-CANARY = "xoxb-canary-9911-do-not-show"
-HOOK_PATH = "/services/T000/B000/canaryhooksecret"
+CANARY = SlackServer.TOKEN
+ALERT = alert_of(
+    Trigger.CHECK_FAILED, "market/bars", figures={"rows": 3}, link="http://127.0.0.1:3000/runs/a"
+)
+NOTHING = Context()
+Door = Callable[[str], Slack]
 
 
 @pytest.fixture(autouse=True)
@@ -20,162 +29,138 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def message() -> Message:
-    return failed_check(
-        "market/bars",
-        "prices_positive",
-        Severity.ERROR,
-        {"rows": 3},
-        run_id="abc123",
-        run_url="http://127.0.0.1:3000/runs/abc123",
-    )
-
-
-Door = Callable[[str], Slack]
-
-
 def by_token(url: str) -> Slack:
-    return Slack(
-        SlackSettings.from_environment(
-            {
-                "SLACK_BOT_TOKEN": CANARY,
-                "SLACK_CHANNEL": "#kasauti",
-                "KASAUTI_SLACK_API_URL": f"{url}/api/",
-            }
-        )
-    )
+    environ = {
+        "SLACK_BOT_TOKEN": CANARY,
+        "SLACK_CHANNEL": "#kasauti",
+        "KASAUTI_SLACK_API_URL": f"{url}/api/",
+    }
+    return Slack(SlackSettings.from_environment(environ), timeout=2)
 
 
 def by_webhook(url: str) -> Slack:
-    return Slack(SlackSettings.from_environment({"SLACK_WEBHOOK_URL": url + HOOK_PATH}))
+    environ = {"SLACK_WEBHOOK_URL": url + SlackServer.HOOK}
+    return Slack(SlackSettings.from_environment(environ), timeout=2)
 
 
-def test_a_bot_token_posts_the_blocks_to_the_channel(message: Message) -> None:
-    with StandIn(OK_JSON).running() as server:
-        delivery = by_token(server.url).send(message)
-    (request,) = server.requests
-    assert delivery.status is DeliveryStatus.SENT
-    assert (request.method, request.path) == ("POST", "/api/chat.postMessage")
-    assert request.headers["authorization"] == f"Bearer {CANARY}"
-    assert request.headers["content-type"].startswith("application/json")
-    assert request.body["channel"] == "#kasauti"
-    assert request.body["text"] == message.text
-    assert request.body["blocks"] == list(message.blocks)
-    assert CANARY not in str(request.body)
+def test_a_bot_token_posts_the_blocks_and_keeps_the_message_as_a_thread() -> None:
+    with SlackServer().running() as server:
+        assert isinstance(server, SlackServer)
+        first = by_token(server.url).send(ALERT, NOTHING)
+        second = by_token(server.url).send(ALERT, Context(thread=first.provider_id))
+    assert first.verdict is second.verdict is Verdict.SENT
+    posted, reply = server.taken
+    assert posted["text"] == brief(ALERT) and posted["blocks"] == blocks(ALERT)
+    assert "thread_ts" not in posted
+    assert reply["thread_ts"] == first.provider_id == posted["ts"] == second.provider_id
+    assert reply["reply_broadcast"] is True, "a reply that nobody follows would be overlooked"
+    assert CANARY not in str(server.taken)
 
 
-def test_a_webhook_posts_to_its_own_address_without_a_token(message: Message) -> None:
-    with StandIn(OK_WEBHOOK).running() as server:
-        delivery = by_webhook(server.url).send(message)
-    (request,) = server.requests
-    assert delivery.status is DeliveryStatus.SENT
-    assert (request.method, request.path) == ("POST", HOOK_PATH)
-    assert "authorization" not in request.headers
-    assert request.body["blocks"] == list(message.blocks)
+def test_a_thread_that_is_gone_begins_anew() -> None:
+    with SlackServer().running() as server:
+        assert isinstance(server, SlackServer)
+        answer = by_token(server.url).send(ALERT, Context(thread="1.gone"))
+    assert answer.verdict is Verdict.SENT and "thread_ts" not in server.taken[0]
 
 
-def test_the_webhook_goes_first_where_both_are_set(message: Message) -> None:
-    with StandIn(OK_WEBHOOK).running() as server:
-        settings = SlackSettings.from_environment(
-            {
-                "SLACK_WEBHOOK_URL": server.url + HOOK_PATH,
-                "SLACK_BOT_TOKEN": CANARY,
-                "SLACK_CHANNEL": "#kasauti",
-            }
-        )
-        assert Slack(settings).send(message).is_sent
-    assert [request.path for request in server.requests] == [HOOK_PATH]
+def test_a_webhook_posts_to_its_own_address_without_a_token() -> None:
+    with SlackServer().running() as server:
+        assert isinstance(server, SlackServer)
+        answer = by_webhook(server.url).send(ALERT, NOTHING)
+    assert answer.verdict is Verdict.SENT
+    assert server.taken[0]["blocks"] == blocks(ALERT)
+    assert "authorization" not in server.requests[0].headers
 
 
-@pytest.mark.parametrize("door", [by_token, by_webhook], ids=["token", "webhook"])
-def test_429_waits_as_long_as_asked_and_sends_again(door: Door, message: Message) -> None:
-    limited = Answer(429, '{"ok": false, "error": "ratelimited"}', {"Retry-After": "1"})
-    accepted = OK_JSON if door is by_token else OK_WEBHOOK
-    with StandIn(limited, accepted).running() as server:
-        started = time.monotonic()
-        delivery = door(server.url).send(message)
-        took = time.monotonic() - started
-    assert delivery.is_sent
-    assert len(server.requests) == 2
-    assert took >= 1.0
+def test_the_token_goes_first_where_both_are_set() -> None:
+    """Only a token can reply in a thread."""
+    with SlackServer().running() as server:
+        assert isinstance(server, SlackServer)
+        both = {**slack_environment(server), "SLACK_WEBHOOK_URL": server.url + server.HOOK}
+        Slack(SlackSettings.from_environment(both)).send(ALERT, NOTHING)
+    assert [request.path for request in server.requests] == ["/api/chat.postMessage"]
 
 
-@pytest.mark.parametrize("asked", ["3600", "soon", "-1"])
-def test_429_with_a_wait_beyond_a_sensors_time_is_given_up_at_once(
-    asked: str, message: Message
-) -> None:
-    limited = Answer(429, '{"ok": false, "error": "ratelimited"}', {"Retry-After": asked})
-    with StandIn(limited).running() as server:
-        started = time.monotonic()
-        delivery = by_token(server.url).send(message)
-        took = time.monotonic() - started
-    assert delivery.status is DeliveryStatus.FAILED
-    assert "ratelimited" in delivery.detail
-    assert len(server.requests) == 1
-    assert took < 2.0
-
-
-ANSWERS = {
-    "server error": (Answer(500, "oops"), "oops"),
-    "refused by slack": (Answer(200, '{"ok": false, "error": "channel_not_found"}'), "channel_not"),
-    "captive portal": (Answer(200, "<html>Log in to the hotel</html>"), "Slack refused"),
-    "broken json": (Answer(200, '{"ok": tr'), "could not be reached"),
-    "forbidden": (Answer(403, '{"ok": false, "error": "invalid_auth"}'), "invalid_auth"),
+LIMITED = Answer(429, '{"ok": false, "error": "ratelimited"}', {"Retry-After": "30"})
+TOKEN_ANSWERS = {
+    "too fast": (LIMITED, Verdict.RETRY, "ratelimited", 30.0),
+    "too fast, no word when": (replace(LIMITED, headers={}), Verdict.RETRY, "429", None),
+    "odd header": (
+        replace(LIMITED, headers={"Retry-After": "soon"}),
+        Verdict.RETRY,
+        "ratelimited",
+        None,
+    ),
+    "server error": (Answer(500, "oops"), Verdict.RETRY, "oops", None),
+    "no such channel": (
+        Answer(200, '{"ok": false, "error": "channel_not_found"}'),
+        Verdict.RETRY,
+        "channel_not_found",
+        None,
+    ),
+    "never this message": (
+        Answer(200, '{"ok": false, "error": "invalid_blocks"}'),
+        Verdict.REFUSED,
+        "invalid_blocks",
+        None,
+    ),
+    "captive portal": (Answer(200, "<html>Log in</html>"), Verdict.RETRY, "Slack", None),
+    "broken json": (Answer(200, '{"ok": tr'), Verdict.RETRY, "non-JSON", None),
+    "forbidden": (
+        Answer(403, '{"ok": false, "error": "invalid_auth"}'),
+        Verdict.RETRY,
+        "invalid_auth",
+        None,
+    ),
 }
 
 
-@pytest.mark.parametrize(("answer", "words"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_a_bad_answer_to_a_token_is_a_failed_delivery(
-    answer: Answer, words: str, message: Message
+@pytest.mark.parametrize(
+    ("answer", "verdict", "words", "wait"), TOKEN_ANSWERS.values(), ids=TOKEN_ANSWERS.keys()
+)
+def test_what_an_answer_to_a_token_amounts_to(
+    answer: Answer, verdict: Verdict, words: str, wait: float | None
 ) -> None:
     with StandIn(answer).running() as server:
-        delivery = by_token(server.url).send(message)
-    assert delivery.status is DeliveryStatus.FAILED
-    assert words in delivery.detail
-    assert CANARY not in delivery.detail
+        found = by_token(server.url).send(ALERT, NOTHING)
+    assert (found.verdict, found.wait) == (verdict, wait)
+    assert words in found.detail and CANARY not in found.detail
+    assert len(server.requests) == 1, "trying again is the plan's business"
+
+
+HOOK_ANSWERS = {
+    "too fast": (replace(LIMITED, body="rate_limited"), Verdict.RETRY, 30.0),
+    "server error": (Answer(500, "oops"), Verdict.RETRY, None),
+    "not ok": (Answer(200, "<html>hotel</html>"), Verdict.RETRY, None),
+    "gone": (Answer(404, "no_service"), Verdict.RETRY, None),
+    "never this message": (Answer(400, "invalid_blocks"), Verdict.REFUSED, None),
+}
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [Answer(500, f"no such hook {HOOK_PATH}"), Answer(404, "no_team"), Answer(200, "<html>")],
-    ids=["server error that echoes the address", "gone", "captive portal"],
+    ("answer", "verdict", "wait"), HOOK_ANSWERS.values(), ids=HOOK_ANSWERS.keys()
 )
-def test_a_bad_answer_to_a_webhook_is_a_failed_delivery(answer: Answer, message: Message) -> None:
+def test_what_an_answer_to_a_webhook_amounts_to(
+    answer: Answer, verdict: Verdict, wait: float | None
+) -> None:
     with StandIn(answer).running() as server:
-        delivery = by_webhook(server.url).send(message)
-    assert delivery.status is DeliveryStatus.FAILED
-    assert str(answer.status) in delivery.detail
-    assert "canaryhooksecret" not in delivery.detail
+        found = by_webhook(server.url).send(ALERT, NOTHING)
+    assert (found.verdict, found.wait) == (verdict, wait)
+    assert str(answer.status) in found.detail and "canaryhooksecret" not in found.detail
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("door", [by_token, by_webhook], ids=["token", "webhook"])
-def test_no_connection_is_tried_again_then_told_and_no_secret_is_logged(
-    door: Door,
-    message: Message,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+def test_no_connection_is_told_and_no_secret_is_logged(
+    door: Door, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with caplog.at_level(logging.DEBUG):
-        slack = door(url)
-        delivery = slack.send(message)
-    assert delivery.status is DeliveryStatus.FAILED
-    assert "refused" in delivery.detail
-    everything = caplog.text + "".join(capsys.readouterr()) + repr(delivery) + repr(slack._settings)
+        slack = door(f"http://127.0.0.1:{free_port()}")
+        answer = slack.send(ALERT, NOTHING)
+    assert answer.verdict is Verdict.RETRY and "refused" in answer.detail
+    everything = caplog.text + "".join(capsys.readouterr()) + repr(answer) + repr(slack._settings)
     assert "canary" not in everything
-
-
-def test_a_slow_slack_does_not_hold_the_sensor(message: Message) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        slack = Slack(by_token(url)._settings, timeout=1)
-        started = time.monotonic()
-        delivery = slack.send(message)
-    assert delivery.status is DeliveryStatus.FAILED
-    assert time.monotonic() - started < 8.0
 
 
 UNSET = {
@@ -188,25 +173,32 @@ UNSET = {
 
 @pytest.mark.parametrize(("environment", "words"), UNSET.values(), ids=UNSET.keys())
 def test_what_is_not_configured_is_said_and_not_an_error(
-    environment: dict[str, str], words: str, message: Message
+    environment: dict[str, str], words: str
 ) -> None:
-    delivery = Slack(SlackSettings.from_environment(environment)).send(message)
-    assert delivery.status is DeliveryStatus.NOT_CONFIGURED
-    assert words in delivery.detail
-    assert CANARY not in delivery.detail
+    missing = Slack(SlackSettings.from_environment(environment)).missing
+    assert words in missing and CANARY not in missing
 
 
 @pytest.mark.parametrize(
     "environment",
     [
-        {"SLACK_WEBHOOK_URL": "http://hooks.example.org" + HOOK_PATH},
+        {"SLACK_WEBHOOK_URL": "http://hooks.example.org" + SlackServer.HOOK},
         {"SLACK_WEBHOOK_URL": "canaryhooksecret"},
+        {"SLACK_WEBHOOK_URL": "canary:hooksecret"},
+        {"SLACK_WEBHOOK_URL": "https://[canary"},
         {"SLACK_BOT_TOKEN": CANARY, "KASAUTI_SLACK_API_URL": "http://slack.example.org/api/"},
         {"SLACK_BOT_TOKEN": CANARY, "KASAUTI_SLACK_API_URL": "file:///etc/passwd"},
     ],
-    ids=["plain http", "no address", "plain http api", "file"],
+    ids=["plain http", "no address", "odd scheme", "broken", "plain http api", "file"],
 )
 def test_a_secret_never_travels_in_the_clear(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="https") as caught:
         SlackSettings.from_environment(environment)
     assert "canary" not in str(caught.value)
+
+
+def test_an_alert_of_any_size_is_taken() -> None:
+    long = "x&<" * 5_000
+    alert: Alert = alert_of(Trigger.NOTE, long, long, detail=long, figures={long: long})
+    with SlackServer().running() as server:
+        assert by_token(server.url).send(alert, NOTHING).verdict is Verdict.SENT

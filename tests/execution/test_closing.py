@@ -13,13 +13,14 @@ from kasauti.execution.brokers.matching import Instrument
 from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.closing import MOST_PATIENCE, square_off_at
 from kasauti.execution.events import GateDecided, IntentCommitted, LatchChanged, OrderMoved
-from kasauti.execution.model import Order, Product, Purpose
+from kasauti.execution.model import Offset, Order, OrderSide, Product, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import Reference
 from kasauti.market.calendar import Session, TableCalendar
 from tests.execution.test_venue import AUCTIONS
 from tests.execution.world import (
     OPEN,
+    PROTECTION,
     TODAY,
     TOMORROW,
     YESTERDAY,
@@ -351,3 +352,37 @@ def test_an_exit_whose_answer_is_lost_is_not_doubled(tmp_path: Path, lost: int) 
         assert w.faulty is not None and w.faulty.struck[Fault.TIMEOUT_BEFORE] == 1
         assert not w.desk.book.positions
         assert sum(fill.quantity for fill in w.broker.trades()) == 20
+
+
+def test_a_stop_that_gives_way_again_and_again_ends_at_the_band(tmp_path: Path) -> None:
+    """Each try that was triggered and taken back gives way by 2 %: fifty would reach nothing."""
+    with world(tmp_path) as w:
+        buy(w)
+        for number in range(60):
+            now = at(9, 30, number)
+            w.tick(now, "94", volume=0)
+            for order in stops(w):
+                w.broker.end(order.tag, OrderState.CANCELLED, "by hand", now)
+        w.desk.step(at(9, 31))
+        (stop,) = stops(w)
+        assert stop.limit_price == D("80.00")
+
+
+def test_shares_whose_sale_only_the_order_book_shows_are_not_sold_again(tmp_path: Path) -> None:
+    """The stop has filled; its trade comes late, and the target was just taken from the book."""
+    both = replace(PROTECTION, target=Offset(D(5)))
+    with world(tmp_path, plan=FaultPlan({})) as w:
+        buy(w, protection=both)
+        w.desk.step(OPEN + SECOND)
+        assert w.faulty is not None
+        w.faulty.plan = FaultPlan({Fault.LATE_FILL: 1.0})
+        (target,) = [v for v in w.desk.book.live_orders() if v.intent.purpose is Purpose.TARGET]
+        w.broker.end(target.intent.tag, OrderState.CANCELLED, "by hand", at(10))
+        w.tick(at(10), "94")
+        assert w.desk.book.positions["TEST"].quantity == 10, "the ledger has not heard of it"
+        sold = [row for row in w.broker.orders() if row.order.side is OrderSide.SELL]
+        assert [row.state for row in sold if row.state.is_working] == []
+        w.faulty.plan = FaultPlan({})
+        w.desk.step(at(10, 1))
+        assert "TEST" not in w.desk.book.positions
+        assert len([row for row in w.broker.orders() if row.order.side is OrderSide.SELL]) == 2

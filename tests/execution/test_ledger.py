@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from kasauti.alerts.triggers import note
 from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution.events import (
     Genesis,
@@ -84,7 +85,7 @@ VERBS = ["UPDATE {} SET seq = seq", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
 @pytest.mark.parametrize("table", ["events", "outbox", "broker_events"])
 def test_triggers_refuse_change(place: Place, table: str) -> None:
     ledger = filled(place)
-    ledger.append(LatchChanged(True, "test", ""), at=OPEN, alert="a message")
+    ledger.append(LatchChanged(True, "test", ""), at=OPEN, alert=note("a message"))
     with tool(place) as connection:
         connection.execute("INSERT INTO broker_events VALUES (1, 'k', NULL, '{}')")
     for verb in VERBS[: 2 if place.url is None else 3]:  # SQLite has no TRUNCATE
@@ -178,14 +179,14 @@ def test_an_alert_stands_in_the_outbox_with_its_event_or_not_at_all(place: Place
     with pytest.raises(LeaseError):
         ledger.append_all(
             [
-                Entry(LatchChanged(True, "test", ""), alert="stopped"),
+                Entry(LatchChanged(True, "test", ""), alert=note("stopped")),
                 Entry(TradingStateChanged(TradingState.HALTED, "test", "")),
             ],
             at=OPEN,
         )
     assert ledger.head()[0] == 1 and ledger.outbox() == []
-    record = ledger.append(LatchChanged(True, "test", ""), at=OPEN, alert="stopped")
-    assert ledger.outbox() == [(record.seq, "stopped")]
+    record = ledger.append(LatchChanged(True, "test", ""), at=OPEN, alert=note("stopped"))
+    assert ledger.outbox() == [(record.seq, note("stopped").to_text())]
 
 
 def test_event_times_are_aware(place: Place) -> None:

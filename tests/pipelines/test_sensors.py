@@ -1,7 +1,8 @@
-"""Sensors on a real instance: one trade run a version of the signals, and alerts that arrive."""
+"""Sensors on a real instance: one trade run a version of the signals, and alerts in their book."""
 
-import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import dagster as dg
 import pytest
 
 from assets.signals import SIGNALS
+from kasauti.alerts.model import Alert, Severity
+from kasauti.alerts.triggers import Trigger
+from kasauti.errors import AlertError
+from kasauti.home import Home
 from pipelines.jobs import TRADE_TAGS
-from pipelines.sensors import GIVE_UP, Latest, alerts, latest_signals, new_signals, next_action
-from resources.slack import SlackAlerts
-from tests.alerts.stand_in import OK_WEBHOOK, Answer, StandIn
+from pipelines.sensors import LOOK_BACK, Latest, alerts, latest_signals, new_signals, next_action
+from resources.alerts import AlertDoor
 from tests.pipelines.states import FRIDAY_EVENING, Clocked
-
-DOWN = Answer(500, "no_service")
 
 
 @pytest.fixture
@@ -114,11 +116,11 @@ def test_dagster_evaluates_the_tick_as_the_daemon_does(instance: dg.DagsterInsta
 
 
 class Alarm:
-    """The sensor between ticks: its cursor, the stand-in of Slack and the clock."""
+    """The sensor between ticks: its cursor, the alert book and the clock."""
 
     def __init__(self, instance: dg.DagsterInstance, home: Path) -> None:
         self.instance = instance
-        self.home = home
+        self.home = Home(home)
         # Just before every run of the test, on the machine's clock that Dagster stamps runs with.
         self.now = datetime.now(FRIDAY_EVENING.tzinfo) - timedelta(seconds=1)
         self.cursor: str | None = self.now.isoformat()
@@ -126,34 +128,30 @@ class Alarm:
     def tick(self, later: timedelta = timedelta(0)) -> str:
         """Evaluate the sensor once and return what it says."""
         self.now += later
-        project = Clocked(home=str(self.home), bars="sample", at=self.now.isoformat())
-        slack = SlackAlerts(home=str(self.home))
+        project = Clocked(home=str(self.home.root), bars="sample", at=self.now.isoformat())
+        door = AlertDoor(home=str(self.home.root))
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
-            resources={"project": project, "slack": slack},
+            resources={"project": project, "alert_book": door},
         ) as context:
             found = alerts.evaluate_tick(context)
         assert not found.run_requests
         self.cursor = found.cursor
         return str(found.skip_message)
 
+    @property
+    def raised(self) -> list[Alert]:
+        """What stands in the book."""
+        with closing(sqlite3.connect(self.home.alerts)) as book:
+            rows = book.execute("SELECT alert FROM alerts ORDER BY id").fetchall()
+        return [Alert.from_text(text) for (text,) in rows]
+
 
 @pytest.fixture
 def alarm(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Alarm:
-    for name in ("SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_CHANNEL", "KASAUTI_PAGE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("KASAUTI_PAGE", raising=False)
     return Alarm(instance, tmp_path)
-
-
-SECRET = "/services/T000/B000/verysecretpart"
-
-
-@pytest.fixture
-def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    with StandIn(OK_WEBHOOK).running() as stand_in:
-        monkeypatch.setenv("SLACK_WEBHOOK_URL", stand_in.url + SECRET)
-        yield stand_in
 
 
 def run_with_check(
@@ -189,154 +187,111 @@ def failed_run(
     return dg.materialize([intents], instance=instance, raise_on_error=False, tags=tags)
 
 
-def said(slack: StandIn) -> list[str]:
-    return [json.dumps(request.body, ensure_ascii=False) for request in slack.requests]
-
-
 @pytest.mark.parametrize(
-    ("severity", "blocking", "mark", "effect"),
+    ("severity", "expected", "effect"),
     [
-        pytest.param(dg.AssetCheckSeverity.ERROR, False, "🔴", "nothing is traded", id="error"),
-        pytest.param(dg.AssetCheckSeverity.WARN, False, "🟠", "Work goes on", id="warning"),
+        pytest.param(dg.AssetCheckSeverity.ERROR, Severity.ERROR, "nothing is traded", id="error"),
+        pytest.param(dg.AssetCheckSeverity.WARN, Severity.WARNING, "Work goes on", id="warning"),
     ],
 )
-def test_a_failed_check_arrives_with_its_figures(
-    alarm: Alarm,
-    slack: StandIn,
-    severity: dg.AssetCheckSeverity,
-    blocking: bool,
-    mark: str,
-    effect: str,
+def test_a_failed_check_is_raised_with_its_figures(
+    alarm: Alarm, severity: dg.AssetCheckSeverity, expected: Severity, effect: str
 ) -> None:
     """The run itself is a success: only its check tells."""
-    result = run_with_check(alarm.instance, severity, blocking=blocking)
+    result = run_with_check(alarm.instance, severity)
     assert result.success
-    assert "sent" in alarm.tick()
-    (text,) = said(slack)
-    for word in ("market/bars", "prices_positive", "4321", "17", "0.5", "planted", mark, effect):
-        assert word in text, word
-    assert f"http://127.0.0.1:3000/runs/{result.run_id}" in text
-    assert f"run {result.run_id}" in text
-    assert slack.requests[0].path == SECRET
+    assert alarm.tick().startswith("1 new")
+    (alert,) = alarm.raised
+    assert alert.title == "Check failed: prices_positive on market/bars"
+    assert alert.severity is expected and effect in alert.happened
+    assert alert.detail == "every price that is there is above zero"
+    assert dict(alert.figures) == {
+        "check": "prices_positive",
+        "run": result.run_id,
+        "rows": "4321",
+        "unexpected": "17",
+        "share": "0.5",
+        "why": "planted",
+    }
+    assert alert.link == f"http://127.0.0.1:3000/runs/{result.run_id}"
 
 
-def test_a_check_that_passed_and_a_run_that_ended_well_say_nothing(
-    alarm: Alarm, slack: StandIn
-) -> None:
+def test_a_check_that_passed_and_a_run_that_ended_well_say_nothing(alarm: Alarm) -> None:
     run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR, passed=True)
     assert alarm.tick() == "nothing failed"
-    assert slack.requests == []
+    assert not alarm.home.alerts.exists()
 
 
-def test_a_blocking_check_tells_what_it_held_back_and_that_the_run_failed(
-    alarm: Alarm, slack: StandIn
-) -> None:
+def test_a_blocking_check_tells_what_it_held_back_and_that_the_run_failed(alarm: Alarm) -> None:
     result = run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR, blocking=True)
     assert not result.success
     alarm.tick()
-    check, run = said(slack)
-    assert "Check failed: prices_positive on market/bars" in check
-    assert "Run failed" in run and result.run_id in run
+    check, run = alarm.raised
+    assert check.title == "Check failed: prices_positive on market/bars"
+    assert run.trigger == Trigger.RUN_FAILED and dict(run.figures)["run"] == result.run_id
 
 
-def test_a_failed_run_arrives_with_step_and_error(alarm: Alarm, slack: StandIn) -> None:
-    result = failed_run(alarm.instance)
+def test_a_failed_run_is_raised_with_step_and_error(alarm: Alarm) -> None:
+    failed_run(alarm.instance)
     alarm.tick()
-    (text,) = said(slack)
-    for word in ("execution__intents", "the ledger is &lt;locked&gt;", result.run_id, "🔴"):
-        assert word in text, word
-    assert "kasauti status" not in text
+    (alert,) = alarm.raised
+    assert alert.trigger == Trigger.RUN_FAILED and alert.severity is Severity.ERROR
+    assert "It stopped at execution__intents." in alert.happened
+    assert "the ledger is <locked>" in alert.detail
+    assert "kasauti status" not in alert.remedy
 
 
-def test_a_failed_trade_run_says_not_to_start_it_again_blindly(
-    alarm: Alarm, slack: StandIn
-) -> None:
+def test_a_failed_trade_run_says_not_to_start_it_again_blindly(alarm: Alarm) -> None:
     failed_run(alarm.instance, TRADE_TAGS)
     alarm.tick()
-    assert "Do not start it again by hand" in said(slack)[0]
+    (alert,) = alarm.raised
+    assert alert.severity is Severity.CRITICAL
+    assert "Do not start it again by hand" in alert.remedy
 
 
-def test_the_same_incident_is_posted_once_in_its_window(alarm: Alarm, slack: StandIn) -> None:
+def test_the_same_failure_in_another_run_is_the_same_incident(alarm: Alarm) -> None:
     for _ in range(3):
         run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR)
-    assert alarm.tick().count("repeated") == 2
-    run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR)
-    assert "repeated" in alarm.tick(timedelta(hours=5))
-    assert len(slack.requests) == 1
-    run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR)
-    assert "sent" in alarm.tick(timedelta(hours=2))
-    assert len(slack.requests) == 2
+    assert alarm.tick().startswith("3 new")
+    assert len(alarm.raised) == 3 and len({alert.incident for alert in alarm.raised}) == 1
 
 
-def test_a_run_is_read_once(alarm: Alarm, slack: StandIn) -> None:
+def test_a_run_is_raised_once_even_if_its_tick_is_evaluated_again(alarm: Alarm) -> None:
+    """A tick that was killed after the commit has saved no cursor."""
     run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR)
+    before = alarm.cursor
     alarm.tick()
     assert alarm.tick(timedelta(hours=7)) == "nothing failed"
-    assert len(slack.requests) == 1
+    alarm.cursor = before
+    assert alarm.tick().startswith("0 new")
+    assert len(alarm.raised) == 1
 
 
-def test_what_slack_did_not_take_is_tried_again(
-    alarm: Alarm, monkeypatch: pytest.MonkeyPatch
+def test_a_book_that_cannot_be_written_fails_the_tick_and_the_next_one_tells(
+    alarm: Alarm,
 ) -> None:
-    with StandIn(OK_WEBHOOK, DOWN, OK_WEBHOOK).running() as slack:
-        monkeypatch.setenv("SLACK_WEBHOOK_URL", slack.url + SECRET)
-        run_with_check(alarm.instance, dg.AssetCheckSeverity.WARN)
-        result = failed_run(alarm.instance)
-        first = alarm.tick()
-        assert "sent" in first and "failed" in first
-        second = alarm.tick()
-        assert result.run_id in said(slack)[-1] and "sent" in second
-        assert alarm.tick() == "nothing failed"
-        assert len(slack.requests) == 3, "what had arrived is not sent twice"
-
-
-def test_slack_that_cannot_be_reached_fails_no_tick_and_leaks_no_secret(
-    alarm: Alarm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with StandIn(OK_WEBHOOK).running() as slack:
-        url = slack.url + SECRET
-    monkeypatch.setenv("SLACK_WEBHOOK_URL", url)  # nobody listens there any more
     failed_run(alarm.instance)
-    text = alarm.tick()
-    assert "could not be reached" in text
-    assert "verysecretpart" not in text + str(alarm.cursor)
-    assert not (alarm.home / "alerts.json").exists(), "it did not arrive, so it is not remembered"
+    before = alarm.cursor
+    alarm.home.alerts.mkdir()
+    with pytest.raises(AlertError, match="cannot be used"):
+        alarm.tick()
+    alarm.home.alerts.rmdir()
+    assert alarm.cursor == before
+    assert alarm.tick().startswith("1 new")
 
 
-def test_what_arrives_leaves_no_secret_behind(alarm: Alarm, slack: StandIn) -> None:
+def test_after_a_week_it_is_no_news(alarm: Alarm) -> None:
     failed_run(alarm.instance)
-    text = alarm.tick()
-    kept = (alarm.home / "alerts.json").read_text()
-    assert "verysecretpart" not in text + str(alarm.cursor) + kept + "".join(said(slack))
+    assert alarm.tick(LOOK_BACK + timedelta(hours=1)) == "nothing failed"
 
 
-def test_after_a_day_it_is_no_news(alarm: Alarm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that Slack refuses for good must not hold back all later ones for ever."""
-    with StandIn(DOWN).running() as refusing:
-        monkeypatch.setenv("SLACK_WEBHOOK_URL", refusing.url + SECRET)
-        failed_run(alarm.instance)
-        assert "failed" in alarm.tick()
-        assert "failed" in alarm.tick(GIVE_UP / 2)
-        assert alarm.tick(GIVE_UP) == "nothing failed"
-        assert len(refusing.requests) == 2
-
-
-def test_without_a_channel_it_says_what_to_set_and_goes_on(alarm: Alarm) -> None:
-    failed_run(alarm.instance)
-    text = alarm.tick()
-    assert "not configured" in text and "SLACK_WEBHOOK_URL" in text
-    assert alarm.tick() == "nothing failed"
-
-
-def test_alerts_begin_with_the_first_tick(alarm: Alarm, slack: StandIn) -> None:
+def test_alerts_begin_with_the_first_tick(alarm: Alarm) -> None:
     """A new daemon does not tell last week's failures."""
     failed_run(alarm.instance)
     alarm.cursor, alarm.now = None, datetime.now(FRIDAY_EVENING.tzinfo)
     assert "from now on" in alarm.tick()
-    assert slack.requests == []
     run_with_check(alarm.instance, dg.AssetCheckSeverity.ERROR)
-    assert "sent" in alarm.tick()
-    assert len(slack.requests) == 1
+    assert alarm.tick().startswith("1 new")
 
 
 @pytest.mark.parametrize(
@@ -354,4 +309,4 @@ def test_where_a_run_is_looked_at(
     monkeypatch.delenv("KASAUTI_PAGE", raising=False)
     if variable is not None:
         monkeypatch.setenv("KASAUTI_PAGE", variable)
-    assert SlackAlerts(page=field).run_url("abc") == url
+    assert AlertDoor(page=field).run_url("abc") == url

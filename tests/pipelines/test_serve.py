@@ -116,6 +116,7 @@ def test_what_cannot_start_is_tried_ever_more_rarely() -> None:
     assert waits == sorted(waits) and waits[-1] >= LONGEST_WAIT
 
 
-def test_the_desk_is_one_of_three() -> None:
-    assert [service.name for service in services(3000)] == ["web page", "daemon", "desk"]
+def test_what_runs_all_the_time() -> None:
+    names = [service.name for service in services(3000)]
+    assert names == ["web page", "daemon", "desk", "alerts"]
     assert the_desk().command[1:] == ["desk"]

@@ -36,7 +36,7 @@ def _steps_in_the_code() -> list[str]:
 
 def test_every_step_of_the_registry_is_in_the_code_once_and_no_other() -> None:
     called = _steps_in_the_code()
-    assert sorted(called) == sorted(failpoints.STEPS)
+    assert sorted(called) == sorted(failpoints.STEPS | failpoints.ALERT_STEPS)
 
 
 def test_an_unarmed_step_does_nothing_and_an_unknown_one_cannot_be_armed() -> None:

@@ -1,0 +1,196 @@
+"""What no event tells: a silent desk, a full disk, no backup, an approval that ended; pure rules.
+
+`Watch.look` reads and the functions decide. Each occurrence has one key, so that looking again
+raises nothing new.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from kasauti.alerts import missed
+from kasauti.alerts.book import Raised
+from kasauti.alerts.triggers import Trigger, alert_of
+from kasauti.errors import KasautiError
+from kasauti.execution import heartbeat
+from kasauti.execution.heartbeat import Heartbeat, Mode
+from kasauti.home import Home
+from kasauti.market.calendar import nse_calendar
+
+DESK_SILENT = timedelta(seconds=60)  # a supervised one is back within one second
+LEAST_FREE = 2 * 10**9  # bytes
+LEAST_SHARE = 0.05
+OLDEST_PROOF = timedelta(hours=48)
+LONGEST_REPORT = 10 * 10**6  # bytes; mail servers refuse more
+GIGABYTE = 10**9
+SAMPLE = "sample"
+
+
+def desk_silent(beat: Heartbeat | None, since: datetime, now: datetime) -> list[Raised]:
+    """Return the alert of a desk that ran and gives no sign of life.
+
+    Parameters
+    ----------
+    beat : Heartbeat or None
+        The last one, if any desk ever ran here.
+    since : datetime
+        When this watch began: a machine that was just started is given time.
+    now : datetime
+    """
+    if beat is None or beat.mode is Mode.STOPPED:
+        return []
+    last = max(beat.at, since)
+    if now - last < DESK_SILENT:
+        return []
+    said = f"The desk's last sign of life is of {beat.at:%d %b %H:%M:%S}; it was: {beat.doing}"
+    alert = alert_of(Trigger.DESK_SILENT, "desk", said, detail=beat.problem)
+    return [Raised(f"desk silent:{beat.at.isoformat()}", alert, now)]
+
+
+def disk_low(total: int, free: int, now: datetime) -> list[Raised]:
+    """Return the alert of a disk with less than 2 GB or 5 % left, once an hour."""
+    if free >= LEAST_FREE and free >= LEAST_SHARE * total:
+        return []
+    said = f"{free / GIGABYTE:.1f} GB of {total / GIGABYTE:.0f} GB are free"
+    alert = alert_of(Trigger.DISK_LOW, "state folder", said)
+    return [Raised(f"disk low:{now:%Y-%m-%d %H}", alert, now)]
+
+
+def backup_unproved(proved: datetime | None, has_ledger: bool, now: datetime) -> list[Raised]:
+    """Return the alert of a paper ledger without a proved backup of the last two days."""
+    if not has_ledger or (proved is not None and now - proved < OLDEST_PROOF):
+        return []
+    last = "never" if proved is None else f"{proved:%d %b %H:%M}"
+    alert = alert_of(Trigger.BACKUP_NOT_PROVED, "backup", f"Last proved backup: {last}")
+    return [Raised(f"backup:{now.date()}", alert, now)]
+
+
+def approvals_ended(ends: Mapping[str, date], now: datetime) -> list[Raised]:
+    """Return an alert for each approval whose last day was in the week before `now`."""
+    found = []
+    for genome, last in sorted(ends.items()):
+        if timedelta(0) < now.date() - last <= timedelta(days=7):
+            said = f"The approval of {genome[:12]} was valid until {last:%d %b %Y}"
+            alert = alert_of(Trigger.APPROVAL_EXPIRED, genome[:12], said, key=str(last))
+            found.append(Raised(f"approval:{genome}:{last}", alert, now))
+    return found
+
+
+def new_report(name: str, written: datetime, size: int, now: datetime) -> list[Raised]:
+    """Return what tells of a report that was written within a day, once a day."""
+    if now - written >= timedelta(days=1):
+        return []
+    said = f"The report of {written:%d %b %Y} is there"
+    if size > LONGEST_REPORT:
+        said += f"; with {size / 10**6:.0f} MB it is too large to be sent along"
+    attachment = "" if size > LONGEST_REPORT else name
+    day = str(written.date())
+    alert = alert_of(
+        Trigger.DAILY_REPORT, day, said, title=f"Report of {day}", attachment=attachment
+    )
+    return [Raised(f"report:{day}", alert, now)]
+
+
+class Proof(BaseModel):
+    """One line of the record of backups."""
+
+    at: datetime
+    ok: bool
+
+
+def last_proved(file: Path) -> datetime | None:
+    """Return when a backup was last proved, None if none ever was; a torn line says nothing."""
+    if not file.exists():
+        return None
+    proved: list[datetime] = []
+    for line in file.read_text(errors="replace").splitlines():
+        try:
+            proof = Proof.model_validate_json(line)
+        except ValidationError:
+            continue
+        if proof.ok and proof.at.tzinfo is not None:
+            proved.append(proof.at)
+    return max(proved, default=None)
+
+
+class Watch:
+    """Looks at one state folder; what cannot be looked at is said in `problems`."""
+
+    def __init__(self, home: Home, since: datetime, environ: Mapping[str, str] = os.environ):
+        self._home = home
+        self._since = since
+        self._environ = environ
+        self.problems: tuple[str, ...] = ()
+
+    def look(self, now: datetime) -> list[Raised]:
+        """Return everything that is wrong at `now`."""
+        problems: list[str] = []
+        found: list[Raised] = []
+        for looking in (self._desk, self._disk, self._backup, self._approvals, self._missed):
+            try:
+                found += looking(now)
+            except (KasautiError, OSError, ValueError, KeyError, sqlite3.Error) as error:
+                problems.append(f"{looking.__name__.strip('_')}: {error}")
+        found += self._report(now)
+        self.problems = tuple(problems)
+        return found
+
+    def _desk(self, now: datetime) -> Iterable[Raised]:
+        return desk_silent(heartbeat.read(self._home.heartbeat), self._since, now)
+
+    def _disk(self, now: datetime) -> Iterable[Raised]:
+        usage = shutil.disk_usage(self._home.root)
+        return disk_low(usage.total, usage.free, now)
+
+    def _backup(self, now: datetime) -> Iterable[Raised]:
+        has_ledger = self._home.ledger.exists() or self._home.ledger_url is not None
+        proved = last_proved(self._home.backup_proofs)
+        young = now - self._since < timedelta(days=1) and proved is None
+        return [] if young else backup_unproved(proved, has_ledger, now)
+
+    def _approvals(self, now: datetime) -> Iterable[Raised]:
+        return approvals_ended(dict(_approval_ends(self._home.vault)), now)
+
+    def _missed(self, now: datetime) -> Iterable[Raised]:
+        if self._environ.get("KASAUTI_BARS", SAMPLE) == SAMPLE:
+            return []  # the sample has no new bars
+        ran = missed.days_that_ran(self._home.dagster)
+        if ran is None:
+            return []
+        daily = missed.AFTER_THE_CLOSE
+        since = min(ran, default=self._since.date())
+        due = missed.expected(daily, nse_calendar(), since, now)
+        if not ran:
+            due = [moment for moment in due if moment >= self._since]
+        return missed.missed(daily, due, ran, now)
+
+    def _report(self, now: datetime) -> list[Raised]:
+        file = self._home.reports / "report.html"
+        if not file.exists():
+            return []
+        stat = file.stat()
+        written = datetime.fromtimestamp(stat.st_mtime, now.tzinfo)
+        return new_report(file.name, written, stat.st_size, now)
+
+
+def _approval_ends(vault: Path) -> Iterator[tuple[str, date]]:
+    """Yield genome and last day of the newest approval of each strategy, as the vault has it."""
+    file = vault / "vault.sqlite"
+    if not file.exists():
+        return
+    # Read as it lies there: the vault's own module brings numpy and compiled kernels with it.
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as driver:
+        bodies = driver.execute(
+            "SELECT body FROM records WHERE kind = 'approval' ORDER BY number"
+        ).fetchall()
+    for (body,) in bodies:  # the newest of a strategy comes last and stands
+        found = json.loads(body)
+        if found["approval"]["scope"] == "paper":
+            yield found["genome"], date.fromisoformat(found["approval"]["expires"])

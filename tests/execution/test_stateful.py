@@ -1,0 +1,83 @@
+"""Random steps against the gate hold, are many-sided, and find each mistake that is put in.
+
+A million of them: ``python -m benchmarks.stateful``.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from kasauti.execution import desk, records
+from kasauti.execution.brokers.base import Answer, Reply
+from kasauti.execution.controls import CONTROLS
+from kasauti.execution.gate import Gate
+from kasauti.execution.lease import Lease
+from kasauti.execution.model import Intent
+from tests.execution.stateful import Broken, play
+
+STEPS = 4_000
+HAPPENED = (
+    *("sent", "filled", "partly filled", "adopted", "limits sealed"),
+    *("moved: lose", "moved: reject", "moved: cancel", "moved: lapse", "moved: await trigger"),
+    *("trading HALTED", "trading REDUCING", "positions held over a session's end"),
+)
+
+
+def test_nothing_breaks_and_everything_happens(tmp_path: Path) -> None:
+    played = play(tmp_path, 5, STEPS)
+    assert played.steps == STEPS
+    rare = {rule for rule, count in played.done.items() if count < 10}
+    assert not rare, "each rule has to be played"
+    assert not [name for name in HAPPENED if not played.seen[name]]
+    assert len([name for name in played.seen if name.startswith("denied: ")]) >= 15
+    assert len(played.held) == 8
+    assert min(played.held.values()) >= 10
+
+
+@pytest.mark.parametrize(
+    ("controls", "seed"),
+    [
+        pytest.param({"K01", "K03"}, 1, id="entries while everything is stopped"),
+        pytest.param({"K12"}, 2, id="too much in open entries"),
+        pytest.param({"K14"}, 1, id="too many positions"),
+        pytest.param({"K15"}, 1, id="too much altogether"),
+        pytest.param({"K16"}, 2, id="too many orders a second"),
+        pytest.param({"K30"}, 1, id="more sold than is held"),
+        pytest.param({"K35"}, 1, id="too many trades a day"),
+        pytest.param({"K36"}, 2, id="too much risk"),
+    ],
+)
+def test_a_control_that_is_missing_is_missed(tmp_path: Path, controls: set[str], seed: int) -> None:
+    kept = [control for control in CONTROLS if control.id not in controls]
+    with pytest.raises(Broken):
+        play(tmp_path, seed, STEPS, kept)
+
+
+def loosen_limits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(desk, "tighter", lambda sealed, wanted: wanted)
+
+
+def send_again(patch: pytest.MonkeyPatch) -> None:
+    place = Gate._place
+
+    def twice(self: Gate, intent: Intent, now: datetime) -> Reply:
+        reply = place(self, intent, now)
+        return place(self, intent, now) if reply.answer is Answer.LOST else reply
+
+    patch.setattr(Gate, "_place", twice)
+
+
+def ignore_the_epoch(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "fence", lambda event, epoch, head: None)
+    patch.setattr(Lease, "is_held", property(lambda self: True))
+
+
+@pytest.mark.parametrize("mistake", [loosen_limits, send_again, ignore_the_epoch])
+def test_a_mistake_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(Broken):
+        play(tmp_path, 1, STEPS)
