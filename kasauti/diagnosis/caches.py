@@ -219,6 +219,7 @@ def _protect(part: Path, home: Home) -> None:
         home.lake,
         home.reports,
         home.feed,
+        home.alerts,
         home.root / "backups",
     ):
         precious = kept.resolve()
