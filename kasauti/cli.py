@@ -19,6 +19,7 @@ from kasauti import (
     alert_commands,
     backup_commands,
     desk_commands,
+    diagnosis_commands,
     ledger_commands,
     trial_commands,
 )
@@ -126,9 +127,12 @@ def compile_command() -> None:
     """Compile every kernel once, so that no later command waits."""
     from kasauti.kernels import compile_kernels
     from kasauti.operations.figure import find_fonts
+    from kasauti.operations.progress import brief
 
-    find_fonts()
-    for name, seconds in compile_kernels().items():
+    with brief("compile kernels, minutes the first time"):
+        find_fonts()
+        taken = compile_kernels()
+    for name, seconds in taken.items():
         click.echo(f"{name}: {seconds:.1f} s", err=True)
 
 
@@ -309,6 +313,7 @@ for command in (
     *desk_commands.COMMANDS,
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,
+    *diagnosis_commands.COMMANDS,
     *alert_commands.COMMANDS,
 ):
     cli.add_command(command)

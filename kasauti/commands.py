@@ -25,6 +25,7 @@ from kasauti.market.lake import Lake
 from kasauti.market.markets import get_market
 from kasauti.market.sources import Loaded
 from kasauti.operations.collect import Made, make_report
+from kasauti.operations.progress import brief
 from kasauti.operations.tables import signals_frame
 from kasauti.own_bars import ForwardDesk
 from kasauti.plain import plain, rows
@@ -77,7 +78,8 @@ def backtest(
         market.charges if with_charges else NO_CHARGES,
         Slippage() if with_slippage else NO_SLIPPAGE,
     )
-    result = Backtester(bars, account=account).run(genome)
+    with brief("backtest"):
+        result = Backtester(bars, account=account).run(genome)
     if loaded.bars.shape[1] >= JUDGEABLE_BARS:
         _record_look(space, genome, bars)  # before anybody sees the result
     return replace(result, notes=(*result.notes, *loaded.notes))
@@ -190,9 +192,11 @@ def ingest(folder: Path, market: str, index: str | None) -> Ingested:
     """Append the folder's new sessions to the stored bars; the first ones are sealed at once."""
     get_market(market)
     space = Workspace(Home.from_environment(), Source((folder,), market, index))
-    grown = space.gather()
+    with brief("read and check the files"):
+        grown = space.gather()
     show_findings(grown.findings)
-    space.admit(grown.bars, _now(market))
+    with brief("seal the last fifth"):
+        space.admit(grown.bars, _now(market))
     return Ingested(
         grown.bars.symbols,
         tuple(str(moment) for moment in grown.appended),

@@ -49,9 +49,11 @@ def limits(as_json: bool) -> None:
     default capital profile.
     """
     from kasauti import show
+    from kasauti.operations.progress import brief
     from kasauti.operations.status import accounts_of
 
-    accounts = accounts_of(Home.from_environment(), _now())
+    with brief("read the ledgers"):
+        accounts = accounts_of(Home.from_environment(), _now())
     shown = ("ledger", "clock", "profile", "sealed", "hash", "sealed_at", "limits", "charges")
     rows = [{name: one.to_json()[name] for name in shown} for one in accounts]
     emit({"ledgers": rows}, as_json, lambda: show.show_limits(accounts))
@@ -67,8 +69,11 @@ def signals(bars: tuple[str, ...], index: str | None, market: str, as_json: bool
     in first, as `kasauti ingest` does. Nothing is ordered.
     """
     from kasauti import commands, show
+    from kasauti.operations.progress import brief
 
-    today = commands.signals(commands.workspace(bars, market, index))
+    space = commands.workspace(bars, market, index)
+    with brief("decide signals"):
+        today = commands.signals(space)
     emit(today.to_json(), as_json, lambda: show.show_signals(today))
 
 
@@ -89,8 +94,11 @@ def report(
     What was tried, what survived, why the rest died, and what was traded in the replay.
     """
     from kasauti import commands, show
+    from kasauti.operations.progress import brief
 
-    made = commands.report(commands.workspace(bars, market, index), out)
+    space = commands.workspace(bars, market, index)
+    with brief("write the report"):
+        made = commands.report(space, out)
     result = {"file": str(made.path), "headline": made.headline}
     emit(result, as_json, lambda: show.say(f"{made.headline}\n{made.path}"))
 

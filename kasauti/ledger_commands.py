@@ -29,9 +29,11 @@ def verify(as_json: bool) -> int:
     from kasauti import show
     from kasauti.execution.audit import audits
     from kasauti.execution.stop import ledgers_of
+    from kasauti.operations.progress import brief
 
     places = ledgers_of(Home.from_environment())
-    found = audits((scope.value, place) for scope, place in places.items())
+    with brief("verify ledgers") as stage:
+        found = audits(((scope.value, place) for scope, place in places.items()), stage.say)
     ok = all(one.ok for one in found)
     result = {"ok": ok, "ledgers": [one.to_json() for one in found]}
     emit(result, as_json, lambda: show.show_audits(found))

@@ -52,6 +52,7 @@ def prove(
     from kasauti.execution.clock import SystemClock
     from kasauti.genome import load_genome
     from kasauti.market.markets import get_market
+    from kasauti.operations.progress import brief
     from kasauti.show import show_findings
     from kasauti.validation.prover import prove_genome, prove_language
 
@@ -62,11 +63,12 @@ def prove(
     now = SystemClock(get_market(loaded.bars.market).zone).now()
     searched = space.admit(loaded.bars, now).searched
     rng = np.random.default_rng(seed)
-    if genome is None:
-        report = prove_language(searched, rng, cuts=cuts)
-    else:
-        account = Account(charges=get_market(searched.market).charges)
-        report = prove_genome(Backtester(searched, account=account), genome, rng, cuts=cuts)
+    with brief("prove"):
+        if genome is None:
+            report = prove_language(searched, rng, cuts=cuts)
+        else:
+            account = Account(charges=get_market(searched.market).charges)
+            report = prove_genome(Backtester(searched, account=account), genome, rng, cuts=cuts)
     emit(report.to_json(), as_json, lambda: _show(report))
     return 0 if report.proved else NEGATIVE_ANSWER
 

@@ -42,13 +42,18 @@ def console(*, errors: bool = False) -> "Console":
     return Console(stderr=errors, highlight=False, width=None if stream.isatty() else FILE_WIDTH)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a title and a table; a column named ``>…`` holds numbers, set to the right."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, errors: bool = False
+) -> None:
+    """Print a title and a table; a column named ``>…`` holds numbers, set to the right.
+
+    With `errors` they go to standard error: they are not the command's result.
+    """
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    say(title)
+    (tell if errors else say)(title)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for name in columns:
         if name.startswith(">"):
@@ -57,7 +62,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
             shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
-    console().print(shown)
+    console(errors=errors).print(shown)
 
 
 def tell(text: str) -> None:

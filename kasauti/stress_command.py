@@ -39,6 +39,7 @@ def stress(
     from kasauti.execution.clock import SystemClock
     from kasauti.genome import load_genome
     from kasauti.market.markets import get_market
+    from kasauti.operations.progress import brief
     from kasauti.show import show_findings
     from kasauti.validation.gates import stress as gate
     from kasauti.validation.gates.model import Case
@@ -50,7 +51,8 @@ def stress(
     now = SystemClock(get_market(loaded.bars.market).zone).now()
     searched = space.admit(loaded.bars, now).searched
     account = Account(charges=get_market(searched.market).charges)
-    found = gate.examine(Case(genome, Backtester(searched, account=account), 0, 0, seed))
+    with brief("replay crashes"):
+        found = gate.examine(Case(genome, Backtester(searched, account=account), 0, 0, seed))
     emit(found.to_json() | {"genome": genome.hash}, as_json, lambda: _show(found))
     return 0 if found.passed else NEGATIVE_ANSWER
 

@@ -34,8 +34,10 @@ def trial(as_json: bool) -> int:
     """
     from kasauti import show_trial
     from kasauti.execution.trial_report import report_of
+    from kasauti.operations.progress import brief
 
-    found = report_of(Home.from_environment(), _now())
+    with brief("read the paper ledger"):
+        found = report_of(Home.from_environment(), _now())
     emit(found.to_json(), as_json, lambda: show_trial.show_trial(found))
     return 0 if found.trial is not None and found.trial.is_passed else UNFINISHED
 

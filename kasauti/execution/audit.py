@@ -3,7 +3,7 @@
 It opens nothing for writing that a reader need not, mends nothing and judges no trading.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,14 @@ from kasauti.execution.chain import Chain, Verification
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
+
+TOLD_EVERY = 1_000  # events
+
+Tell = Callable[[str], None]
+
+
+def _silent(text: str) -> None:
+    del text
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Audit:
         }
 
 
-def audit(name: str, place: Place) -> Audit | None:
+def audit(name: str, place: Place, tell: Tell = _silent) -> Audit | None:
     """Verify the ledger at `place`, None if there is none; what keeps it from being read is found.
 
     A tail that was cut off shows against the anchor; without the database's triggers it could not
@@ -70,19 +78,22 @@ def audit(name: str, place: Place) -> Audit | None:
         chain = Chain([] if kept is None else [kept])
         anchored = None if kept is None else kept[0]
         with closing(Ledger.existing(place)) as ledger:
-            _look(ledger, chain)
+            _look(ledger, chain, lambda text: tell(f"{name}: {text}"))
     except KasautiError as error:
         chain.note(str(error))
     return Audit(name, str(place), chain.end(), anchored)
 
 
-def _look(ledger: Ledger, chain: Chain) -> None:
+def _look(ledger: Ledger, chain: Chain, tell: Tell) -> None:
     head = ledger.head()[0]
     for row in ledger.rows():
+        if row.seq % TOLD_EVERY == 0:
+            tell(f"event {row.seq:,} of {head:,}")
         chain.take(row)
     if chain.seq < head:
         chain.note(f"the last event is {chain.seq}, not {head}")
     if chain.ok:
+        tell("making the book anew")
         _compare_books(ledger, chain)
 
 
@@ -97,7 +108,7 @@ def _compare_books(ledger: Ledger, chain: Chain) -> None:
         chain.note("the book rebuilt from the events is another one: this is a bug, report it")
 
 
-def audits(places: Iterable[tuple[str, Place]]) -> list[Audit]:
-    """Verify every ledger that there is."""
-    found = (audit(name, place) for name, place in places)
+def audits(places: Iterable[tuple[str, Place]], tell: Tell = _silent) -> list[Audit]:
+    """Verify every ledger that there is, and tell how far that is."""
+    found = (audit(name, place, tell) for name, place in places)
     return [one for one in found if one is not None]

@@ -61,6 +61,16 @@ class Stage:
         return "  ".join([self.name, *(part for part in parts if part)])
 
 
+@contextmanager
+def brief(name: str, total: int | None = None) -> "Iterator[Stage]":
+    """Show one stage of seconds or minutes to whoever watches; without a terminal nothing.
+
+    For work that is too short to leave lines in a log; longer work has a `Progress` of its own.
+    """
+    with Progress(quiet=not sys.stderr.isatty()).stage(name, total) as stage:
+        yield stage
+
+
 class Progress:
     """Shows the stages of one command and keeps their seconds; a context manager.
 
