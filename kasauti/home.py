@@ -63,6 +63,16 @@ class Home:
         return self.root / "desk.json"
 
     @property
+    def pulse(self) -> Path:
+        """The alerts service's sign of life, for a watcher on this machine."""
+        return self.root / "heartbeat" / "alerts.json"
+
+    @property
+    def backup_proofs(self) -> Path:
+        """What became of each backup, one JSON object a line."""
+        return self.root / "backups" / "proofs.jsonl"
+
+    @property
     def feed(self) -> Path:
         """Ticks for the paper broker: append-only files, one JSON object a line."""
         return self.root / "feed"
@@ -96,6 +106,16 @@ class Home:
     def dagster(self) -> Path:
         """Dagster's own storage."""
         return self.root / "dagster"
+
+    @property
+    def supervisor(self) -> Path:
+        """What `kasauti up` says of the processes that it keeps running, written each second."""
+        return self.root / "heartbeat" / "supervisor.json"
+
+    @property
+    def health(self) -> Path:
+        """What every health check found in the last three months (SQLite)."""
+        return self.root / "health.sqlite3"
 
     @property
     def reports(self) -> Path:
