@@ -19,6 +19,7 @@ MEANINGS = {
 KEYS = {subject: dg.AssetKey(["health", subject.value]) for subject in MEANINGS}
 HEALTH = tuple(KEYS.values())
 NOTHING_RED = "nothing_is_red"
+RED = "red"  # metadata: names of the red checks, joined by commas
 
 
 @dg.multi_asset(
@@ -44,7 +45,9 @@ def health(project: Project) -> Iterator[dg.MaterializeResult[Any] | dg.AssetChe
             {"check": check.name, "health": check.health.value, "found": check.detail}
             for check in checks
         ]
-        yield result(None, {"checks": table(rows), "red": len(red)}, key=key)
+        yield result(
+            None, {"checks": table(rows), RED: ", ".join(check.name for check in red)}, key=key
+        )
         yield dg.AssetCheckResult(
             check_name=NOTHING_RED,
             asset_key=key,
