@@ -119,8 +119,8 @@ def test_the_graph_of_assets() -> None:
 def test_the_checks_and_what_they_block() -> None:
     found = {
         (spec.asset_key.to_user_string(), spec.name): spec.blocking
-        for check in defs.asset_checks or ()
-        if isinstance(check, dg.AssetChecksDefinition)
+        for check in (*(defs.asset_checks or ()), *(defs.assets or ()))
+        if isinstance(check, dg.AssetsDefinition)
         for spec in check.check_specs
     }
     assert found == CHECKS
