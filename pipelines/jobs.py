@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.execution import BOOK, INTENTS
+from assets.health import HEALTH
 from assets.market import FORWARD
 from assets.operations import BACKUP, REPORT
 from assets.signals import SIGNALS
@@ -66,6 +67,13 @@ report = dg.define_asset_job(
     executor_def=IN_PROCESS,
     tags=NO_RETRY,
 )
+health = dg.define_asset_job(
+    "health",
+    selection=dg.AssetSelection.assets(*HEALTH),
+    description="Look whether everything works and show what is red.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
 
 backup = dg.define_asset_job(
     "backup",
@@ -75,4 +83,4 @@ backup = dg.define_asset_job(
     tags=NO_RETRY,
 )
 
-JOBS = [research, daily, trade, session, evening, nightly, report, backup]
+JOBS = [research, daily, trade, session, evening, nightly, report, backup, health]

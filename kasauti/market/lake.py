@@ -9,12 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kasauti.errors import DataError
@@ -86,6 +88,24 @@ class Lake:
         if bars.data_version != version:
             raise DataError(self._damaged(key, version))
         return bars
+
+    def last_session(self, key: str) -> date | None:
+        """Return the last day of the panel under `key`, None if there is none; reads one column.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or holds no bars.
+        """
+        version = self.current(key)
+        if version is None:
+            return None
+        try:
+            times = pq.read_table(self._file(key, version), columns=["time"]).column("time")
+            newest = pc.max(times).as_py()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(self._damaged(key, version)) from error
+        return newest.date() if isinstance(newest, datetime) else newest
 
     def current(self, key: str) -> str | None:
         """Return the version that counts now, None if nothing was written under `key`."""
