@@ -80,7 +80,8 @@ def _counts(folder: Path, manifest: Manifest) -> Iterator[str]:
 def _contents(home: Home, manifest: Manifest) -> Iterator[str]:
     for name, head in manifest.heads().items():
         # A ledger always lies in a file here, wherever it was copied from.
-        audited = audit(name, Place(home.root / name))
+        # The rows that the source has, by the head's hash: they make the same book, folded once.
+        audited = audit(name, Place(home.root / name), twice=False)
         if audited is None or audited.found.head != head:
             yield f"{name}: its last event is another one than when it was copied"
         if audited is not None:
