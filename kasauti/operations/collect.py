@@ -51,10 +51,7 @@ Row = Mapping[Any, Any]
 
 SEARCHED = SearchSettings(seed=0)  # its bounds are every search's: no command changes them
 
-MISSING = (
-    "Live trading with Angel One: own bars are traded on paper only.",
-    "Alerts other than Slack.",
-)
+MISSING = ("Live trading with Angel One: own bars are traded on paper only.",)
 
 
 MEANINGS = {
