@@ -17,6 +17,7 @@ import click
 
 from kasauti import (
     alert_commands,
+    backup_commands,
     desk_commands,
     diagnosis_commands,
     ledger_commands,
@@ -308,6 +309,7 @@ for command in (
     noise,
     prove,
     stress,
+    *backup_commands.COMMANDS,
     *desk_commands.COMMANDS,
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,

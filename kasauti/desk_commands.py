@@ -14,6 +14,7 @@ from kasauti.options import bars_options, count_option, emit, json_option
 RED = 1
 NOT_RECORDED = 1
 DIFFERENT = 1
+CHANGES = 20
 
 
 def _now() -> datetime:
@@ -25,19 +26,42 @@ def _now() -> datetime:
 
 
 @click.command()
+@click.option(
+    "--history",
+    is_flag=False,
+    flag_value=CHANGES,
+    type=click.IntRange(min=1),
+    metavar="[N]",
+    help=f"Show when checks changed colour instead: the last N times, {CHANGES} if N is left out.",
+)
 @json_option
-def status(as_json: bool) -> int:
+def status(history: int | None, as_json: bool) -> int:
     """Say what is whole and what is red.
 
-    Checks the ledgers, the kill switch, every control, the vault of sealed bars, the trial register
-    and what was made last. A control that was never evaluated is red. Exit code 1 if anything is.
+    Checks the ledgers, the kill switch, every control, the vault of sealed bars, the trial
+    register, the processes, the age of bars and of what is made from them, disk, clock and the last
+    proved backup. What cannot be evaluated is red; what was not started is not. Exit code 1 if
+    anything is red, else 0. docs/health.md says of each check what it means and what to do.
     """
     from kasauti import show
-    from kasauti.operations.status import status_of
+    from kasauti.health.look import status_of
 
-    found = status_of(Home.from_environment(), _now())
+    home, now = Home.from_environment(), _now()
+    if history is not None:
+        return _show_history(home, now, history, as_json)
+    found = status_of(home, now)
     emit(found.to_json(), as_json, lambda: show.show_status(found))
     return RED if found.red else 0
+
+
+def _show_history(home: Home, now: datetime, most: int, as_json: bool) -> int:
+    from kasauti import show
+    from kasauti.health.history import changes
+
+    found = changes(home.health, now, most)
+    rows = {"changes": [change.to_json() for change in found]}
+    emit(rows, as_json, lambda: show.show_changes(found))
+    return 0
 
 
 @click.command()
@@ -49,8 +73,8 @@ def limits(as_json: bool) -> None:
     default capital profile.
     """
     from kasauti import show
+    from kasauti.health.accounts import accounts_of
     from kasauti.operations.progress import brief
-    from kasauti.operations.status import accounts_of
 
     with brief("read the ledgers"):
         accounts = accounts_of(Home.from_environment(), _now())

@@ -56,5 +56,9 @@ class AlertError(KasautiError):
     """The alert book cannot be read or written."""
 
 
+class BackupError(KasautiError):
+    """A backup that cannot be taken, read or restored, or a place that cannot be used."""
+
+
 class UsageError(KasautiError):
     """A command or a setting that asks for something impossible."""

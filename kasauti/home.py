@@ -113,6 +113,21 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def supervisor(self) -> Path:
+        """What `kasauti up` says of the processes that it keeps running, written each second."""
+        return self.root / "heartbeat" / "supervisor.json"
+
+    @property
+    def health(self) -> Path:
+        """What every health check found in the last three months (SQLite)."""
+        return self.root / "health.sqlite3"
+
+    @property
     def reports(self) -> Path:
         """Finished reports."""
         return self.root / "reports"
+
+    @property
+    def backups(self) -> Path:
+        """Backups where no other place was chosen, and the record of their proofs."""
+        return self.root / "backups"

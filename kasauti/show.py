@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kasauti.evolution.outcome import SearchResult
     from kasauti.execution.audit import Audit
     from kasauti.execution.stop import Looked, Switched
-    from kasauti.operations.status import Account, Status
+    from kasauti.health.history import Change
+    from kasauti.health.model import Account, Status
     from kasauti.validation.verdict import Verdict
 
 SHOWN_TRADES = 12
@@ -29,6 +30,7 @@ PARTS = {
     "other": "other",
 }
 SHOWN_GENOMES = 15
+MARKS = {"ok": "✓", "warning": "! warning", "red": "✗ red", "absent": "–"}
 BAR = 10  # places
 FILE_WIDTH = 120  # of what goes into a file or a pipe; a terminal has its own
 
@@ -186,11 +188,10 @@ def show_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> N
 
 def show_status(status: "Status") -> None:
     """Print every check, then what each ledger holds and may do."""
-    marks = {"ok": "✓", "red": "✗ red", "absent": "–"}
     table(
         f"Kasauti in {status.home}",
         ("", "what", ""),
-        [(marks[check.health.value], check.name, check.detail) for check in status.checks],
+        [(MARKS[check.health.value], check.name, check.detail) for check in status.checks],
     )
     show_limits(status.accounts)
     for account in status.accounts:
@@ -207,6 +208,27 @@ def show_status(status: "Status") -> None:
         )
     red = len(status.red)
     say("Nothing is red." if not red else f"{red} red: mend it before you trade.")
+
+
+def show_changes(changes: Sequence["Change"]) -> None:
+    """Print when checks changed colour, newest first."""
+    if not changes:
+        say("No check has changed colour: `kasauti status` looks and records.")
+        return
+    table(
+        "Checks that changed colour, newest first",
+        ("when", "what", "was", "is", ""),
+        [
+            (
+                f"{one.at:%Y-%m-%d %H:%M}",
+                one.name,
+                MARKS[one.before.value],
+                MARKS[one.after.value],
+                one.detail,
+            )
+            for one in changes
+        ],
+    )
 
 
 def _when(row: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from assets import (
     evolution,
     execution,
     features,
+    health,
     market,
     operations,
     regimes,
@@ -26,7 +27,7 @@ from resources.project import Project
 
 STAGES = [
     *(market, features, regimes, evolution, validation, strategies),
-    *(signals, execution, twin, operations),
+    *(signals, execution, twin, operations, health),
 ]
 
 

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from assets.execution import BOOK, INTENTS
+from assets.health import HEALTH
 from assets.market import FORWARD
-from assets.operations import REPORT
+from assets.operations import BACKUP, REPORT
 from assets.signals import SIGNALS
 from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
 from assets.twin import NIGHTLY
@@ -66,5 +67,20 @@ report = dg.define_asset_job(
     executor_def=IN_PROCESS,
     tags=NO_RETRY,
 )
+health = dg.define_asset_job(
+    "health",
+    selection=dg.AssetSelection.assets(*HEALTH),
+    description="Look whether everything works and show what is red.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
 
-JOBS = [research, daily, trade, session, evening, nightly, report]
+backup = dg.define_asset_job(
+    "backup",
+    selection=dg.AssetSelection.assets(BACKUP),
+    description="Back up the state folder and prove the backup.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
+
+JOBS = [research, daily, trade, session, evening, nightly, report, backup, health]

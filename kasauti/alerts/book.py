@@ -191,6 +191,7 @@ class AlertBook:
             "key": raised.key,
             "raised": stamp(now),
             "incident": alert.incident,
+            "severity": int(alert.severity),
             "alert": alert.to_text(),
             "outcome": "" if outcome is None else outcome.value,
         }

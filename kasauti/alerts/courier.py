@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
@@ -18,13 +17,7 @@ from kasauti.alerts.state import Answer, Delivery, Verdict
 from kasauti.execution import failpoints
 
 Parcel = tuple[Delivery, Context]
-
-
-@dataclass
-class _Round:
-    """What one channel is just sending."""
-
-    future: Future[None]
+ROUND = 10  # messages on one channel before it is planned anew: something worse may have come
 
 
 class Couriers:
@@ -53,13 +46,13 @@ class Couriers:
         self._now = now
         self._rng = rng
         self._ending = threading.Event()
-        self._rounds: dict[str, _Round] = {}
+        self._rounds: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(max(len(self._channels), 1), "courier")
 
     @property
     def busy(self) -> frozenset[str]:
         """The channels that are just sending."""
-        return frozenset(name for name, one in self._rounds.items() if not one.future.done())
+        return frozenset(name for name, one in self._rounds.items() if not one.done())
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Begin to send, on the channels that are not busy."""
@@ -67,16 +60,16 @@ class Couriers:
         for name in self._channels:
             own = [parcel for parcel in parcels if parcel[0].channel == name]
             if own and name not in busy:
-                self._rounds[name] = _Round(self._pool.submit(self._work, name, own))
+                self._rounds[name] = self._pool.submit(self._work, name, own[:ROUND])
 
     def failures(self) -> dict[str, BaseException]:
         """Return which rounds ended with an error since the last call."""
         found: dict[str, BaseException] = {}
         for name, one in list(self._rounds.items()):
-            if not one.future.done():
+            if not one.done():
                 continue
             del self._rounds[name]
-            error = one.future.exception()
+            error = one.exception()
             if error is not None:
                 found[name] = error
         return found
@@ -84,7 +77,7 @@ class Couriers:
     def wait(self) -> None:
         """Wait for every round to end."""
         for one in list(self._rounds.values()):
-            one.future.exception()
+            one.exception()
 
     def close(self) -> None:
         """End after the message that is just sent."""

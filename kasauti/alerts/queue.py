@@ -1,7 +1,7 @@
 """The deliveries of the alert book: claimed before they are sent, recorded after; one service only.
 
-A delivery that was claimed and has no answer was interrupted: it is sent again and says so. That
-is the only way in which a message can arrive twice.
+A delivery that was claimed and has no answer was interrupted: it is sent again and says so. So
+does one whose answer did not come in time. A message can arrive twice in no other way.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from kasauti.alerts.redact import redacted, secrets_of
 from kasauti.alerts.state import HEALTHY, Answer, ChannelHealth, Delivery, State, Verdict
 from kasauti.alerts.tables import moment, stamp
 
-MOST = 500  # deliveries that are looked at in one go
+MOST = 200  # deliveries that are looked at in one go, of each channel: no one starves another
 MINUTE = timedelta(minutes=1)
 INTERRUPTED = "the service was interrupted while it sent this"
 _OPEN = (State.STANDBY, State.PENDING, State.SENDING)
@@ -65,16 +65,19 @@ class Queue:
             return connection.execute(update(table).where(left).values(values)).rowcount
 
     def open_deliveries(self) -> list[Delivery]:
-        """Return what waits, with the other deliveries of the same alerts."""
+        """Return what waits, the worst first, with the other deliveries of the same alerts."""
         table = tables.deliveries
-        states = [state.value for state in _OPEN]
-        waiting = (
-            select(table.c.alert_id)
-            .where(table.c.state.in_(states))
-            .group_by(table.c.alert_id)
-            .order_by(func.max(table.c.state == State.PENDING.value).desc(), table.c.alert_id)
-            .limit(MOST)
+        place = func.row_number().over(
+            partition_by=(table.c.channel, table.c.state),
+            order_by=(tables.alerts.c.severity.desc(), table.c.attempts, table.c.id),
         )
+        ranked = (
+            select(table.c.alert_id, place.label("place"))
+            .select_from(table.join(tables.alerts))
+            .where(table.c.state.in_([state.value for state in _OPEN]))
+            .subquery()
+        )
+        waiting = select(ranked.c.alert_id).where(ranked.c.place <= MOST)
         with self._book.reading() as connection:
             rows = connection.execute(_JOINED.where(table.c.alert_id.in_(waiting))).all()
         return [_delivery(row) for row in rows]
@@ -157,6 +160,7 @@ class Queue:
                     hopeless = plan.is_hopeless(delivery, now)
                     state = State.FAILED if hopeless else State.PENDING
                     values |= {"state": state.value, "next_try": stamp(now + wait)}
+                    values |= {"doubtful": 1} if answer.doubtful else {}
                     health = _failed(health, answer, detail, now, rng)
                 case Verdict.REFUSED:
                     values["state"] = State.FAILED.value

@@ -24,7 +24,7 @@ from kasauti.alerts.queue import Queue
 from kasauti.alerts.redact import redacted, secrets_of
 from kasauti.alerts.relay import LedgerReader
 from kasauti.alerts.rules import Rules
-from kasauti.alerts.state import Delivery, State
+from kasauti.alerts.state import ChannelHealth, Delivery, State
 from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import AlertError, KasautiError
 from kasauti.execution import failpoints
@@ -33,6 +33,9 @@ from kasauti.execution.clock import Clock
 POLL = timedelta(milliseconds=250)
 WATCH_EVERY = timedelta(seconds=60)
 PROBLEMS = 5  # that a pulse shows
+
+# A channel whose settings were taken away: what waits for it goes to the next one.
+NOT_SET_UP = ChannelHealth(failures=plan.ESCALATE_FAILURES)
 
 Red = Callable[[datetime], Sequence[str]]
 Look = Callable[[datetime], Sequence[Raised]]
@@ -176,7 +179,9 @@ class AlertService:
         if not deliveries:
             return 0
         health = self._queue.health()
-        moves = plan.escalate(deliveries, health, now)
+        gone = {one.channel for one in deliveries} - self._channels.keys()
+        failing = health | dict.fromkeys(gone, NOT_SET_UP)
+        moves = plan.escalate(deliveries, failing, now)
         self._queue.move(moves.wake, State.PENDING, "a channel before it fails")
         self._queue.move(moves.drop, State.UNNEEDED, "a channel before it took it")
         if moves.wake or moves.drop:

@@ -38,12 +38,15 @@ class Answer:
         The provider's name of the message, and what a reply in its thread names.
     wait : float or None
         Seconds that the provider asks to wait.
+    doubtful : bool
+        Whether the provider may have taken it: its answer did not come, or was cut off.
     """
 
     verdict: Verdict
     detail: str
     provider_id: str = ""
     wait: float | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Delivery:
     detail : str
         What the provider said last.
     doubtful : bool
-        Whether an earlier try was interrupted: it may have arrived.
+        Whether nobody knows what became of an earlier try: it may have arrived.
     more, since
         How often its incident was raised without a message since the last one.
     thread : str

@@ -37,6 +37,7 @@ alerts = Table(
     Column("key", String(300), nullable=False, unique=True),
     Column("raised", _TIME, nullable=False),
     Column("incident", String(12), nullable=False, index=True),
+    Column("severity", Integer, nullable=False),
     Column("alert", Text, nullable=False),
     Column("outcome", String(20), nullable=False, default="", index=True),
     Column("more", Integer, nullable=False, default=0),

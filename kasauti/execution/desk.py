@@ -85,6 +85,7 @@ class Desk:
         self._asked: set[str] = set()  # tags whose cancel this desk asked for
         self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
         self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
+        self._snapshot: Snapshot | None = None  # the last one
         self._recalled: dict[str, datetime] = {}  # those that work though they ended here
 
     @property
@@ -261,8 +262,9 @@ class Desk:
         def moves(book: Book, snapshot: Snapshot) -> list[Entry]:
             return reconcile.new_moves(book, snapshot, asked)
 
+        self._snapshot = snapshot
         book = self.book
-        for news in (reconcile.new_answers, reconcile.new_fills, moves):
+        for news in (reconcile.new_sends, reconcile.new_answers, reconcile.new_fills, moves):
             entries = news(book, snapshot)
             if entries:
                 failpoints.reach("desk.before_news")
@@ -358,6 +360,9 @@ class Desk:
                 taken = self._gate.cancel(tag, now)
                 self.reconcile(now)
                 return taken or tag not in self.book.live
+            case decisions.Release(intent) if self._is_at_broker(intent.tag):
+                self.reconcile(now)  # which takes in that it went out before a restore
+                return self.outcome(intent.key) is not Outcome.QUEUED
             case decisions.Release(intent):
                 ruling = self._gate.release(intent, now, self._comparison)
                 if ruling.passage is Passage.DELAYED:
@@ -367,6 +372,11 @@ class Desk:
                     return True
                 self.reconcile(now)
         return True
+
+    def _is_at_broker(self, tag: str) -> bool:
+        """Whether the broker had an order with this tag when it was last read."""
+        rows = () if self._snapshot is None else self._snapshot.orders
+        return any(row.order.tag == tag for row in rows)
 
     def _append(
         self,

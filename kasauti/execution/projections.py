@@ -168,8 +168,12 @@ class Book:
     def _on_intent_committed(self, event: ev.IntentCommitted, at: datetime) -> None:
         intent = event.intent
         tag = intent.tag
-        self.orders[tag] = made(OrderView, intent=intent, committed_at=at)
-        self.live[tag] = None
+        adopted = self.orders.get(tag)
+        if adopted is None:
+            self.orders[tag] = made(OrderView, intent=intent, committed_at=at)
+            self.live[tag] = None
+        else:  # sent before this ledger was restored: it is that order, and not sent again
+            self.orders[tag] = changed(adopted, intent=intent, committed_at=at)
         if intent.parent is not None:
             self.children.setdefault(intent.parent, []).append(tag)
         if intent.purpose is Purpose.EXIT and intent.symbol in self.positions:
@@ -198,6 +202,10 @@ class Book:
             changes["code"] = event.text
         if event.event is OrderEvent.REST and order.intent.trigger_price is not None:
             changes["triggered"] = True
+        if event.event is OrderEvent.SEND:  # found at the broker, not sent by this ledger's desk
+            self.sends.append(at)
+            self.sent.setdefault(at.date(), []).append(event.tag)
+            changes["sent_at"] = at
         at = event.at or at
         if event.event is OrderEvent.CANCEL and not order.state.is_final:
             self.sends.append(at)

@@ -87,6 +87,27 @@ class Standing:
         ]
 
 
+def new_sends(book: Book, snapshot: Snapshot) -> list[Entry]:
+    """Return the queued orders that the broker has already, told by their tags.
+
+    They went out after the backup was taken that this ledger was restored from.
+    """
+    queued = [view for view in book.live_orders() if view.state is OrderState.QUEUED]
+    known = _rows(snapshot) if queued else {}
+    return [
+        Entry(
+            OrderMoved(view.intent.tag, OrderEvent.SEND, known[view.intent.tag].broker_id),
+            alert=alert_of(
+                Trigger.ORDER_TROUBLE,
+                view.intent.symbol,
+                "An order had gone out before this ledger was restored",
+            ),
+        )
+        for view in queued
+        if view.intent.tag in known
+    ]
+
+
 def new_answers(book: Book, snapshot: Snapshot) -> list[Entry]:
     """Return the acknowledgements that were lost: orders unanswered here that the broker has."""
     known = _rows(snapshot)
@@ -212,15 +233,17 @@ def _orders(book: Book, snapshot: Snapshot) -> tuple[list[Difference], set[str]]
         elif row.state.is_working and not view.state.is_working:
             text = f"order {order.tag} of {order.symbol} has ended here, works at the broker"
             found.append((order.symbol, Difference(text)))
+    believed = not _funds_contradict(book, snapshot)
     for view in book.live_orders():
         intent, absent = view.intent, view.intent.tag not in known
         name = f"order {intent.tag} of {intent.symbol}"
         if view.state.is_unconfirmed:
-            gone = (_absent(view, Scope.PAPER),) if absent else ()
+            gone = (_absent(view, Scope.PAPER),) if absent and believed else ()
             found.append((intent.symbol, Difference(f"{name} is unanswered", gone)))
         elif absent and view.state.is_working:
             text = f"{name} is not in the broker's book"
-            found.append((intent.symbol, Difference(text, (_vanished(view, book),))))
+            gone = (_vanished(view, book),) if believed else ()
+            found.append((intent.symbol, Difference(text, gone)))
     for view in [] if book.limits_day is None else book.sent_on(book.limits_day):
         if view.filled and not view.state.is_working and view.intent.tag not in known:
             text = f"order {view.intent.tag} of {view.intent.symbol} has filled today, "
@@ -283,15 +306,31 @@ def _positions(
     return found
 
 
-def _funds(book: Book, funds: Decimal | None, *, settles: bool) -> list[Difference]:
-    """Compare the cash that resting purchases do not block, once the capital is known."""
+def _funds_contradict(book: Book, snapshot: Snapshot) -> bool:
+    """Whether the cash is not what it had to be if the orders that the book lacks were gone.
+
+    A book that lags lacks orders, too. The cash that they block, or brought in, is still told.
+    """
+    known = _rows(snapshot)
+    return bool(_funds(book, snapshot.funds, settles=False, lacking=known.keys()))
+
+
+def _funds(
+    book: Book, funds: Decimal | None, *, settles: bool, lacking: Collection[str] | None = None
+) -> list[Difference]:
+    """Compare the cash that resting purchases do not block, once the capital is known.
+
+    Purchases that are not among `lacking`, the tags of the broker's book, block nothing.
+    """
     if funds is None or book.limits is None:
         return []
     blocked = sum(
         (
             view.remaining * view.intent.limit_price
             for view in book.live_orders()
-            if view.intent.side is OrderSide.BUY and view.state.is_working
+            if view.intent.side is OrderSide.BUY
+            and view.state.is_working
+            and (lacking is None or view.intent.tag in lacking)
         ),
         ZERO,
     )

@@ -9,12 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kasauti.errors import DataError
@@ -87,6 +89,24 @@ class Lake:
             raise DataError(self._damaged(key, version))
         return bars
 
+    def last_session(self, key: str) -> date | None:
+        """Return the last day of the panel under `key`, None if there is none; reads one column.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or holds no bars.
+        """
+        version = self.current(key)
+        if version is None:
+            return None
+        try:
+            times = pq.read_table(self._file(key, version), columns=["time"]).column("time")
+            newest = pc.max(times).as_py()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(self._damaged(key, version)) from error
+        return newest.date() if isinstance(newest, datetime) else newest
+
     def current(self, key: str) -> str | None:
         """Return the version that counts now, None if nothing was written under `key`."""
         manifest = self._folder(key) / MANIFEST
@@ -111,6 +131,30 @@ class Lake:
         """Return the keys that have a current version, sorted."""
         found = (path.parent.relative_to(self.root) for path in self.root.glob(f"*/*/{MANIFEST}"))
         return sorted(path.as_posix() for path in found if KEY.fullmatch(path.as_posix()))
+
+    def verify(self) -> int:
+        """Check that the current version of every table is what its version says.
+
+        Returns
+        -------
+        int
+            How many tables there are.
+
+        Raises
+        ------
+        DataError
+            Naming the first that is not.
+        """
+        keys = self.keys()
+        for key in keys:
+            content, version = self._get(key, None)
+            if hashlib.sha256(content).hexdigest() == version:
+                continue
+            try:
+                self.read_bars(key)  # a panel's version is of the bars, not of the file
+            except DataError as error:
+                raise DataError(self._damaged(key, version)) from error
+        return len(keys)
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
         """Return an in-memory DuckDB connection with a view ``layer.noun`` of every current table.

@@ -53,7 +53,7 @@ SEARCHED = SearchSettings(seed=0)  # its bounds are every search's: no command c
 
 MISSING = (
     "Live trading with Angel One: own bars are traded on paper only.",
-    "Alerts other than Slack, and backups.",
+    "Alerts other than Slack.",
 )
 
 

@@ -1,9 +1,11 @@
 """Local servers in the providers' place: they check a request as its documentation asks."""
 
+import asyncio
 import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +46,7 @@ class Provider(StandIn):
         self.instead: Answer | None = None
         self.slow = threading.Event()
         self.slow.set()
+        self.delay = 0.0  # seconds
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer:
@@ -51,6 +54,7 @@ class Provider(StandIn):
             return self.instead
         found = self.judge(request)
         self.slow.wait(20)
+        time.sleep(self.delay)
         return found
 
     def judge(self, request: Request) -> Answer:
@@ -150,6 +154,7 @@ class MailServer:
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: str = ""
     refused_receiver: str = ""
+    delay: float = 0.0
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
@@ -165,6 +170,7 @@ class MailServer:
         found = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(found, EmailMessage)
         self.mails.append(found)
+        await asyncio.sleep(self.delay)
         return "250 OK"
 
     @contextmanager

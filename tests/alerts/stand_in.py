@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,6 +40,8 @@ class StandIn:
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 raw = self.rfile.read(length)
+                if len(raw) < length:
+                    return  # whoever asked was killed meanwhile
                 body = json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 stand_in.requests.append(Request(self.command, self.path, headers, body))
@@ -48,12 +50,14 @@ class StandIn:
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.body.encode())))
-                self.end_headers()
-                self.wfile.write(answer.body.encode())
+                with suppress(OSError):  # whoever asked was killed meanwhile
+                    self.end_headers()
+                    self.wfile.write(answer.body.encode())
 
             def log_message(self, format: str, *args: object) -> None:
                 return
 
+        self.closed = False
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -69,4 +73,5 @@ class StandIn:
         finally:
             self._server.shutdown()
             self._server.server_close()
+            self.closed = True
             thread.join()

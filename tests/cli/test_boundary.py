@@ -16,10 +16,10 @@ from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
 COMMANDS = [
-    *("alerts", "arm", "backtest", "bench", "caches", "calibrate", "compile", "demo", "desk"),
-    *("evolve", "ingest", "judge", "kill", "ledger", "limits", "noise", "profile", "prove"),
-    *("reconcile", "report", "resume", "review", "signals", "sql", "status", "stress", "trial"),
-    "up",
+    *("alerts", "arm", "backtest", "backup", "backups", "bench", "caches", "calibrate", "compile"),
+    *("demo", "desk", "evolve", "ingest", "judge", "kill", "ledger", "limits", "noise", "profile"),
+    *("prove", "reconcile", "report", "restore", "resume", "review", "signals", "sql", "status"),
+    *("stress", "trial", "up"),
 ]
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -1,8 +1,10 @@
 """status, limits, signals and report on real ledgers, vaults and registers."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
 from kasauti.genome import genome_from_genes
 from kasauti.home import Home
+from kasauti.market.calendar import INDIA
 from kasauti.operations.collect import Made
 from kasauti.operations.tables import approvals_frame
 from kasauti.trading import data_version
@@ -41,6 +44,20 @@ def tried(home: Home) -> None:
     TrialRegister(home.register).record(DataSet("d", ("A",), "", ""), [one], at=OPEN)
 
 
+# Of none of these there is anything in a test's home; a clock that nobody sets is absent too.
+PROCESSES = {
+    *("supervisor", "web page", "daemon", "code server", "desk", "alerts", "dagster daemons"),
+}
+
+
+@pytest.fixture
+def proved(home: Home) -> None:
+    """A backup of today, whatever becomes of the paper ledger."""
+    home.backup_proofs.parent.mkdir(parents=True)
+    now = datetime.now(INDIA).isoformat()
+    written(home.backup_proofs, json.dumps({"at": now, "ok": True}) + "\n")
+
+
 # -- status --------------------------------------------------------------------------------------
 
 
@@ -53,7 +70,7 @@ def test_an_empty_home_is_red_and_stays_empty(run: Run, home: Home) -> None:
     assert not home.root.exists(), "looking makes nothing"
 
 
-@pytest.mark.usefixtures("sealed", "tried")
+@pytest.mark.usefixtures("sealed", "tried", "time_server")
 def test_a_desk_at_work_is_green(run: Run, desk: World, home: Home) -> None:
     home.reports.mkdir()
     written(home.reports / "report.html", "<p>")
@@ -62,8 +79,9 @@ def test_a_desk_at_work_is_green(run: Run, desk: World, home: Home) -> None:
     told = run("status", "--json")
     assert told.code == 0, told.out
     checks = {check["name"]: check["health"] for check in told.json["checks"]}
-    assert checks.pop("paper ledger") == "absent"
-    assert set(checks.values()) == {"ok"}
+    absent = {name for name, health in checks.items() if health == "absent"}
+    assert absent == {"paper ledger", "bars", "evening run", "assets", "feed", "backup", *PROCESSES}
+    assert {checks[name] for name in checks.keys() - absent} == {"ok"}
     details = {check["name"]: check["detail"] for check in told.json["checks"]}
     assert "a desk works on it" in details["replay ledger"]
     assert details["vault"].startswith("1 sealed, 0 opened")
@@ -152,7 +170,7 @@ def _register(home: Home, w: World) -> None:
         file.commit()
 
 
-@pytest.mark.usefixtures("sealed", "tried")
+@pytest.mark.usefixtures("sealed", "tried", "proved", "time_server")
 @pytest.mark.parametrize(
     ("damage", "red", "says"),
     [
@@ -182,6 +200,34 @@ def test_each_fault_is_red(
     assert told.json["red"] == [red]
     assert says in next(c["detail"] for c in told.json["checks"] if c["name"] == red)
     assert "1 red: mend it" in run("status").out
+
+
+def test_the_history_shows_when_a_check_changed_colour(run: Run, desk: World, home: Home) -> None:
+    assert run("status", "--history", "--json").json == {"changes": []}
+    assert "No check has changed colour" in run("status", "--history").out
+    run("status", "--json")
+    desk.latch.path.touch()
+    run("status")
+    run("status")
+    (change,) = run("status", "--history", "--json").json["changes"]
+    assert (change["name"], change["before"], change["after"]) == (
+        *("replay kill switch", "ok", "red"),
+    )
+    desk.latch.path.unlink()
+    run("status")
+    told = run("status", "--history", "1", "--json").json["changes"]
+    assert [(one["before"], one["after"]) for one in told] == [("red", "ok")]
+    assert "replay kill switch" in run("status", "--history").out
+    assert run("status", "--history", "0").code == 2
+
+
+def test_a_history_that_cannot_be_written_is_red_and_the_rest_is_said(
+    run: Run, desk: World, home: Home
+) -> None:
+    home.health.mkdir()
+    told = run("status", "--json")
+    assert told.code == 1 and told.json["red"] == ["health history"]
+    assert len(told.json["checks"]) > 20
 
 
 # -- limits --------------------------------------------------------------------------------------

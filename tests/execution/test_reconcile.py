@@ -328,3 +328,30 @@ def test_books_that_come_back_empty_take_no_stop_away(tmp_path: Path) -> None:
         assert sum(v.intent.quantity for v in w.working(Purpose.STOP)) == 10
         resting = [row for row in w.broker.orders() if row.state.is_working]
         assert sum(row.order.quantity for row in resting) == 10, "no second stop is left"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param("98.00", id="the cash of a resting purchase is still blocked"),
+        pytest.param("101.00", id="a sale has brought cash in"),
+    ],
+)
+def test_an_order_is_not_gone_while_the_cash_says_otherwise(tmp_path: Path, limit: str) -> None:
+    """A book that lags lacks what was sent last, for minutes; another order would double it."""
+
+    class Lagging(Forgetful):
+        absence_is_proof = False
+
+    with world(tmp_path, broker_class=Lagging) as w:
+        assert isinstance(w.broker, Lagging)
+        w.desk.submit(entry(limit_price=Decimal(limit)), OPEN)
+        w.tick(OPEN, "100", jumped=True)
+        w.desk.step(OPEN + SECOND)
+        (live,) = [v for v in w.desk.book.live_orders() if v.state.is_working]
+        if live.intent.purpose is Purpose.STOP:
+            w.broker.feed("crash", OPEN + 2 * SECOND, {"TEST": Decimal(94)})  # the desk is away
+        w.broker.lost = frozenset({live.intent.tag})
+        wait(w, 300, OPEN + 3 * SECOND)
+        assert w.order(live.intent).code != "VANISHED"
+        assert w.desk.book.differences

@@ -15,6 +15,7 @@ from kasauti.validation.stages import STAGES
 from pipelines.definitions import build_defs, defs
 from pipelines.instance import environment
 
+HEALTH = ("processes", "data", "ledgers", "machine", "backups")
 # asset: what it is made from
 ASSETS = {
     "market/bars": [],
@@ -43,6 +44,7 @@ ASSETS = {
     "execution/profit": ["execution/fills"],
     "execution/twin": ["execution/fills", "execution/profit"],
     "execution/slippage": ["execution/fills"],
+    "operations/backup": [],
     "operations/report": [
         "execution/fills",
         "execution/orders",
@@ -50,6 +52,7 @@ ASSETS = {
         "execution/profit",
         "validation/verdicts",
     ],
+    **{f"health/{name}": [] for name in HEALTH},
 }
 # check: whether it blocks what comes after it
 CHECKS = {
@@ -77,6 +80,7 @@ CHECKS = {
     ("execution/orders", "ledger_is_whole"): True,
     ("execution/orders", "every_control_was_evaluated"): True,
     ("execution/twin", "twin_is_within_tolerance"): True,
+    **{(f"health/{name}", "nothing_is_red"): False for name in HEALTH},
 }
 BOOK = {"execution/orders", "execution/fills", "execution/positions", "execution/profit"}
 NIGHTLY = {"execution/twin", "execution/slippage"}
@@ -93,6 +97,8 @@ JOBS = {
     "evening": {"market/forward", "signals/daily", *BOOK, *NIGHTLY},
     "nightly": NIGHTLY,
     "report": {"operations/report"},
+    "backup": {"operations/backup"},
+    "health": {f"health/{name}" for name in HEALTH},
 }
 ORDERS = {"kasauti/lane": "orders", "dagster/max_retries": "0"}
 FRESH = {"market/bars", "market/forward", "signals/daily"}
@@ -115,8 +121,8 @@ def test_the_graph_of_assets() -> None:
 def test_the_checks_and_what_they_block() -> None:
     found = {
         (spec.asset_key.to_user_string(), spec.name): spec.blocking
-        for check in defs.asset_checks or ()
-        if isinstance(check, dg.AssetChecksDefinition)
+        for check in (*(defs.asset_checks or ()), *(defs.assets or ()))
+        if isinstance(check, dg.AssetsDefinition)
         for spec in check.check_specs
     }
     assert found == CHECKS
@@ -157,7 +163,11 @@ def test_schedules_run_in_exchange_time_and_sensors_from_the_start() -> None:
         (s.name, s.cron_schedule, s.execution_timezone)
         for s in defs.schedules or ()
         if isinstance(s, dg.ScheduleDefinition)
-    ] == [("after_the_close", "30 18 * * *", "Asia/Kolkata")]
+    ] == [
+        ("after_the_close", "30 18 * * *", "Asia/Kolkata"),
+        ("every_evening", "0 20 * * *", "Asia/Kolkata"),
+        ("every_quarter_hour", "*/15 9-19 * * *", "Asia/Kolkata"),
+    ]
     assert {(s.name, s.default_status) for s in defs.sensors or ()} == {
         ("new_signals", dg.DefaultSensorStatus.RUNNING),
         ("alerts", dg.DefaultSensorStatus.RUNNING),

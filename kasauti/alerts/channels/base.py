@@ -1,6 +1,8 @@
 """What a channel is, and what the settings of all of them share."""
 
+import socket
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -31,6 +33,17 @@ class Channel(Protocol):
     def send(self, alert: Alert, context: Context) -> Answer:
         """Send one message once; whatever goes wrong outside is an answer, never an error."""
         ...
+
+
+def may_have_arrived(error: Exception) -> bool:
+    """Whether a provider may have taken what was sent before `error`.
+
+    Nothing arrived where the connection was refused or the name is unknown. A time-out or a
+    connection that broke says nothing.
+    """
+    cause = getattr(error, "reason", error)
+    never = (ConnectionRefusedError, socket.gaierror, ValueError)
+    return not isinstance(cause, never) and isinstance(cause, OSError | HTTPException)
 
 
 def text_of(environ: Mapping[str, str], name: str) -> str | None:

@@ -8,7 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from kasauti.alerts.channels.base import TIMEOUT, require_safe, secret_of, text_of
+from kasauti.alerts.channels.base import (
+    TIMEOUT,
+    may_have_arrived,
+    require_safe,
+    secret_of,
+    text_of,
+)
 from kasauti.alerts.messages import LONGEST_TEXT, Context, blocks, brief, escaped, trimmed
 from kasauti.alerts.model import Alert
 from kasauti.alerts.state import Answer, Verdict
@@ -93,7 +99,7 @@ class Slack:
         except (OSError, HTTPException, SlackClientError, ValueError) as error:
             # ValueError: a body that is not text or not JSON, as a captive portal answers.
             said = f"Slack could not be reached: {type(error).__name__}: {error}"
-            return Answer(Verdict.RETRY, said)
+            return Answer(Verdict.RETRY, said, doubtful=may_have_arrived(error))
         return Answer(Verdict.RETRY, settings.missing)
 
     def _by_webhook(self, url: SecretStr, alert: Alert, context: Context) -> Answer:

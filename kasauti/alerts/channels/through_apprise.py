@@ -5,6 +5,7 @@ one send, in this thread only, and goes nowhere else: at debug level it names ad
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from kasauti.alerts.redact import redacted, secrets_of
 from kasauti.alerts.state import Answer, Verdict
 
 _CAUSE = "Socket Exception: "
+# The words of a connection that broke after it was there: the provider may have taken it.
+_UNCLEAR = re.compile(r"timed out|reset|aborted|unexpectedly closed|Broken pipe|without response")
 
 
 class _Listener(logging.Handler):
@@ -62,7 +65,8 @@ def answer_of(make: Callable[[], Any], **message: Any) -> Answer:
     if sent:
         return Answer(Verdict.SENT, "accepted")
     said = " ".join(" ".join(listener.said).split()) or "it was not taken, no reason given"
-    return Answer(Verdict.RETRY, redacted(said, secrets_of())[:500])
+    doubtful = _UNCLEAR.search(said) is not None
+    return Answer(Verdict.RETRY, redacted(said, secrets_of())[:500], doubtful=doubtful)
 
 
 def of_several(answers: Sequence[Answer]) -> Answer:

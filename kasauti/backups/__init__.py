@@ -1,0 +1,1 @@
+"""Backups of the state folder: taken while everything runs, each proved by restoring it."""
