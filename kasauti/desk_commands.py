@@ -45,11 +45,13 @@ def status(history: int | None, as_json: bool) -> int:
     """
     from kasauti import show
     from kasauti.health.look import status_of
+    from kasauti.operations.progress import brief
 
     home, now = Home.from_environment(), _now()
     if history is not None:
         return _show_history(home, now, history, as_json)
-    found = status_of(home, now)
+    with brief("look at everything"):
+        found = status_of(home, now)
     emit(found.to_json(), as_json, lambda: show.show_status(found))
     return RED if found.red else 0
 

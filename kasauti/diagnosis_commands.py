@@ -80,7 +80,8 @@ def _show(recorder: "Recorder", command: tuple[str, ...]) -> None:
     columns = ["stage", ">seconds", ">share", *([">in other threads"] if found.threads else [])]
     rows = []
     for name in names:
-        here, there = found.stages.get(name, 0.0), found.threads.get(name, 0.0)
+        # Differences of sums: a hair below nothing is nothing.
+        here, there = (max(sums.get(name, 0.0), 0.0) for sums in (found.stages, found.threads))
         share = here / found.seconds if found.seconds else 0.0
         if max(here, there) >= SHOWN:
             row = [name, f"{here:.2f}", f"{share:.0%}", f"{there:.2f}"]

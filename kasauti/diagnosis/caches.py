@@ -220,7 +220,8 @@ def _protect(part: Path, home: Home) -> None:
         home.reports,
         home.feed,
         home.alerts,
-        home.root / "backups",
+        home.health,
+        home.backups,
     ):
         precious = kept.resolve()
         if place == precious or place in precious.parents or precious in place.parents:

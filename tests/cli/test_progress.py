@@ -30,15 +30,15 @@ LONG = [
     (("prove", "--genome", GENOME), "prove"),
     (("report",), "write the report"),
     (("signals",), "decide signals"),
+    (("status",), "look at everything"),
     (("stress", "--genome", GENOME), "replay crashes"),
     (("trial",), "read the paper ledger"),
 ]
 """Commands that may take more than two seconds, and the stage that each of them shows first."""
 
 SHORT = {
-    *("alerts", "arm", "caches", "kill", "reconcile", "resume", "review", "sql"),
+    *("alerts", "arm", "backups", "caches", "kill", "reconcile", "resume", "review", "sql"),
     "profile",  # shows what its command shows
-    "status",  # kasauti.health
     *("desk", "up"),  # run for ever
 }
 
@@ -77,9 +77,16 @@ def filled(arguments: Sequence[str], genome: Path, folder: Path) -> list[str]:
     return [paths.get(argument, argument) for argument in arguments]
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "dumb")  # lines instead of a bar
+    monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
+
+
 def test_every_command_is_known_to_be_long_or_short() -> None:
     names = cli.list_commands(click.Context(cli))
-    assert sorted({arguments[0] for arguments, _ in LONG} | SHORT) == names
+    assert sorted({arguments[0] for arguments, _ in LONG} | SHORT | {"backup", "restore"}) == names
 
 
 @pytest.mark.parametrize(
@@ -93,9 +100,7 @@ def test_what_takes_long_says_so_on_a_terminal(
     arguments: Sequence[str],
     stage: str,
 ) -> None:
-    terminal = Terminal()
-    monkeypatch.setenv("TERM", "dumb")  # lines instead of a bar
-    monkeypatch.setattr(sys, "stderr", terminal)
+    terminal = watched(monkeypatch)
     told = run(*filled(arguments, genome, folder))
     assert terminal.ended, terminal.getvalue()
     assert told.code == 130
@@ -129,3 +134,26 @@ def test_verifying_counts_the_events(
     events = desk.desk.book.seq
     assert f"replay: event 2 of {events}" in told
     assert told[-1] == "replay: making the book anew"
+
+
+@pytest.mark.parametrize(
+    ("command", "stage"), [("backup", "copy, pack and upload"), ("restore", "download and unpack")]
+)
+def test_a_backup_and_its_way_back_say_so_too(
+    run: Run,
+    desk: World,
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    stage: str,
+) -> None:
+    arguments = [command]
+    if command == "restore":
+        assert run("backup").code == 0
+        arguments += ["--from", str(home.backups)]
+        monkeypatch.setenv("KASAUTI_HOME", str(tmp_path / "other"))
+    terminal = watched(monkeypatch)
+    told = run(*arguments)
+    assert (told.code, told.out) == (130, ""), terminal.getvalue()
+    assert f"· {stage}" in terminal.getvalue()
