@@ -39,10 +39,12 @@ def table(report: Report) -> str:
 
 def summary(report: Report, seed: int) -> str:
     """Return what was done, in a sentence."""
-    troubles = ", ".join(f"{name} {count}" for name, count in sorted(report.troubles.items()))
+    counted = sorted(report.troubles.items())
+    troubles = ", ".join(f"{name} {count} times" for name, count in counted if count)
     return (
         f"{len(report.raised):,} alerts, {report.kills.total()} services killed, seed {seed}, "
-        f"{report.seconds:.0f} s. Troubles of the providers: {troubles or 'none'}."
+        f"{report.seconds:.0f} s, {report.unfinished} left waiting at the end. Troubles of the "
+        f"providers: {troubles or 'none'}."
     )
 
 

@@ -174,6 +174,8 @@ class AlertService:
 
     def _send(self, now: datetime) -> int:
         """Hand what may go to the couriers; return how many messages that are."""
+        if self._channels and self._couriers.busy == self._channels.keys():
+            return 0
         deliveries = self._queue.open_deliveries()
         self._waiting = sum(1 for one in deliveries if one.state is State.PENDING)
         if not deliveries:

@@ -53,6 +53,7 @@ def answer_of(make: Callable[[], Any], **message: Any) -> Answer:
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
     listener = _Listener()
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # at debug level it names each address
     logger.addHandler(listener)
     try:
         sent = bool(make().notify(**message))

@@ -63,6 +63,8 @@ class Report:
         By step.
     troubles : Counter
         Of the providers.
+    unfinished : int
+        Deliveries that still waited when the harness lost patience.
     """
 
     raised: tuple[str, ...]
@@ -312,7 +314,7 @@ def _own(home: Home) -> frozenset[str]:
         return frozenset(name for (name,) in driver.execute("SELECT incident FROM alerts"))
 
 
-def _rest(home: Home, alerts: int, seconds: float = 120.0) -> int:
+def _rest(home: Home, alerts: int, seconds: float = 600.0) -> int:
     """Wait until every alert is told and nothing waits; return what still does."""
     ends, left = time.monotonic() + seconds, -1
     open_states = (State.PENDING.value, State.SENDING.value, State.STANDBY.value)

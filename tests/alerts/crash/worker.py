@@ -36,7 +36,7 @@ class FastClock:
 
     def wait(self, duration: timedelta) -> None:
         del duration
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def serve(home: Home, clock: FastClock, seed: int, step: str, count: str) -> None:
