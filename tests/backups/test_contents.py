@@ -1,6 +1,7 @@
 """Which files are in a backup, and that a copy is of one moment."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from kasauti.backups.contents import copy, has_state, names
 from kasauti.backups.manifest import Manifest
-from kasauti.backups.proof import fetch
+from kasauti.backups.proof import fetch, problems_of
 from kasauti.backups.restore import choose
 from kasauti.home import Home
 from tests.backups.states import back_up, contents, put_back
@@ -104,6 +105,26 @@ def test_everything_comes_back_as_it_was(home: Home, tmp_path: Path) -> None:
     )
     assert taken.counts["rows of bars and tables"] == 2 * 7 + 1
     assert taken.counts["sealed openings"] == 0 and taken.counts["register rows"] > 0
+
+
+def test_counts_that_differ_are_a_problem(home: Home, tmp_path: Path) -> None:
+    """Whatever the hashes say: the counts are taken anew from what was restored."""
+    back_up(home, tmp_path / "to")
+    fresh = Home(tmp_path / "new")
+    manifest = fetched(fresh, tmp_path / "to")
+    assert problems_of(fresh.root, manifest) == []
+    shutil.rmtree(fresh.root)
+    manifest = fetched(fresh, tmp_path / "to")
+    members = [
+        m.model_copy(update={"figures": m.figures.model_copy(update={"events": 1_000})})
+        if m.name == "ledger.sqlite"
+        else m
+        for m in manifest.members
+    ]
+    wrong = manifest.model_copy(update={"members": tuple(members)})
+    assert problems_of(fresh.root, wrong) == [
+        "ledger.sqlite holds other rows than when it was copied"
+    ]
 
 
 def rows(home: Home, name: str) -> int:
