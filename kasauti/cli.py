@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from kasauti import desk_commands, ledger_commands, trial_commands
+from kasauti import desk_commands, ledger_commands, report_commands, trial_commands
 from kasauti.bench.command import bench
 from kasauti.errors import KasautiError
 from kasauti.noise.command import calibrate, noise
@@ -302,5 +302,6 @@ for command in (
     *desk_commands.COMMANDS,
     *trial_commands.COMMANDS,
     *ledger_commands.COMMANDS,
+    *report_commands.COMMANDS,
 ):
     cli.add_command(command)

@@ -6,11 +6,12 @@ import dagster as dg
 
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar
-from pipelines.jobs import evening
+from pipelines.jobs import evening, weekly_summary
 from resources.project import Project
 
 # Bars of the day are out by then; the session ends at 15:30, the closing auction at 15:35.
 AFTER_THE_CLOSE = "30 18 * * *"
+ON_SATURDAY = "0 9 * * 6"
 NO_NEWS = (
     "the embedded sample gets no new bars, `kasauti demo` replays its last sessions: "
     "set KASAUTI_BARS to a folder of your own bars"
@@ -44,4 +45,16 @@ def after_the_close(
     return dg.RunRequest(run_key=f"evening-{day}", tags={"kasauti/session": str(day)})
 
 
-SCHEDULES = [after_the_close]
+@dg.schedule(
+    job=weekly_summary,
+    cron_schedule=ON_SATURDAY,
+    execution_timezone=INDIA.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def on_saturday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Sum the week's research up on Saturday morning, trading days or not."""
+    day = context.scheduled_execution_time.astimezone(INDIA).date()
+    return dg.RunRequest(run_key=f"weekly-{day}")
+
+
+SCHEDULES = [after_the_close, on_saturday]
