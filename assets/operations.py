@@ -1,15 +1,23 @@
-"""What keeps the whole going: the report for people, and the backup."""
+"""What keeps the whole going: the reports for people, and the backup."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets.execution import BOOK
-from assets.present import result
-from assets.validation import VERDICTS
+from assets.present import plot, result
+from assets.signals import SIGNALS
+from assets.twin import NIGHTLY
+from assets.validation import APPROVALS, VERDICTS
 from resources.project import Project
 
-REPORT = dg.AssetKey(["operations", "report"])
+if TYPE_CHECKING:
+    from kasauti.operations.letter import Letter
+
+REPORT, DAILY_REPORT, WEEKLY_SUMMARY = (
+    dg.AssetKey(["operations", name]) for name in ("report", "daily_report", "weekly_summary")
+)
 BACKUP = dg.AssetKey(["operations", "backup"])
 
 
@@ -42,3 +50,51 @@ def backup(project: Project) -> dg.MaterializeResult[Any]:
     shown = {"place": told.place, "name": told.name, "bytes": told.bytes, "holds": told.detail}
     seconds = {f"seconds to {stage}": spent for stage, spent in told.seconds.items()}
     return result(None, {**shown, **seconds, "encrypted": taken.encrypted})
+
+
+@dg.asset(
+    key=DAILY_REPORT,
+    deps=[*NIGHTLY, SIGNALS],
+    kinds={"html"},
+    code_version="1",
+    group_name="operations",
+)
+def daily_report(project: Project) -> dg.MaterializeResult[Any]:
+    """What the day brought, what it cost against the backtest, and what needs a person."""
+    from kasauti.operations import daily, daily_page
+
+    home = project.workspace().home
+    report = daily.daily_report(home, None, project.now())
+    path = daily_page.write_daily(report, home)
+    return _made(daily_page.letter_of(report), path, str(report.day))
+
+
+@dg.asset(
+    key=WEEKLY_SUMMARY,
+    deps=[VERDICTS, APPROVALS],
+    kinds={"html"},
+    code_version="1",
+    group_name="operations",
+)
+def weekly_summary(project: Project) -> dg.MaterializeResult[Any]:
+    """What a week's research tried, found and judged, and what may still be traded."""
+    from kasauti.operations import weekly, weekly_page
+
+    home = project.workspace().home
+    summary = weekly.weekly_summary(home, project.now())
+    path = weekly_page.write_weekly(summary, home)
+    return _made(weekly_page.letter_of(summary), path, str(summary.last))
+
+
+def _made(letter: "Letter", path: Path, day: str) -> dg.MaterializeResult[Any]:
+    """Return a written letter as Dagster shows it; it has no version, as the report has none."""
+    from kasauti.operations.letter import to_markdown
+
+    tables = {
+        section.title: dg.MetadataValue.md(to_markdown(section.table))
+        for section in letter.sections
+        if section.table is not None
+    }
+    picture = {} if letter.picture is None else {"picture": plot(letter.picture)}
+    told = {"headline": letter.headline, "day": day, "file": dg.MetadataValue.path(path)}
+    return result(None, {**told, **picture, **tables})

@@ -21,6 +21,7 @@ from kasauti import (
     desk_commands,
     diagnosis_commands,
     ledger_commands,
+    report_commands,
     trial_commands,
 )
 from kasauti.bench.command import bench
@@ -315,5 +316,6 @@ for command in (
     *ledger_commands.COMMANDS,
     *diagnosis_commands.COMMANDS,
     *alert_commands.COMMANDS,
+    *report_commands.COMMANDS,
 ):
     cli.add_command(command)

@@ -67,7 +67,7 @@ class OwnAccount:
 
     def arrived(self, now: datetime) -> Arrived | None:
         """Return the bars of the sessions that are over, None before any were taken in."""
-        self._desk = _forward_desk(self._home, self._market, self._profile, now)
+        self._desk = forward_desk(self._home, self._market, self._profile, now)
         return None if self._desk is None else self._desk.traded()
 
     def permit(self, genome_hash: str) -> Permit | None:
@@ -107,7 +107,14 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _forward_desk(home: Home, market: str, profile: str, now: datetime) -> "ForwardDesk | None":
+def forward_desk(home: Home, market: str, profile: str, now: datetime) -> "ForwardDesk | None":
+    """Return the desk of the bars that were taken in, None before any were.
+
+    Raises
+    ------
+    KasautiError
+        If they are of another market than the ledger.
+    """
     if not _manifests(home)[0].exists():
         return None
     from kasauti.market.lake import Lake

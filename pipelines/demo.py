@@ -16,7 +16,7 @@ from assets.evolution import FRONT
 from assets.execution import BOOK, INTENTS, ORDERS
 from assets.features import DAILY
 from assets.market import BARS, FORWARD
-from assets.operations import REPORT
+from assets.operations import DAILY_REPORT, REPORT, WEEKLY_SUMMARY
 from assets.regimes import LABELS
 from assets.signals import SIGNALS
 from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
@@ -56,7 +56,12 @@ RESEARCH = (
     Stage("trial", (VERDICTS, *STAGE_KEYS, APPROVALS)),
     Stage("tear sheets", (FAMILY_TREE, GRAVEYARD, TEAR_SHEETS)),
 )
-AFTERWARDS = (Stage("twin", NIGHTLY, "nightly"), Stage("report", (REPORT,), "report"))
+AFTERWARDS = (
+    Stage("twin", NIGHTLY, "nightly"),
+    Stage("report", (REPORT,), "report"),
+    Stage("daily report", (DAILY_REPORT,), "daily_report"),
+    Stage("weekly summary", (WEEKLY_SUMMARY,), "weekly_summary"),
+)
 
 
 class Demo:

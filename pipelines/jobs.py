@@ -5,7 +5,7 @@ import dagster as dg
 from assets.execution import BOOK, INTENTS
 from assets.health import HEALTH
 from assets.market import FORWARD
-from assets.operations import BACKUP, REPORT
+from assets.operations import BACKUP, DAILY_REPORT, REPORT, WEEKLY_SUMMARY
 from assets.signals import SIGNALS
 from assets.strategies import FAMILY_TREE, GRAVEYARD, TEAR_SHEETS
 from assets.twin import NIGHTLY
@@ -48,8 +48,8 @@ session = dg.define_asset_job(
 )
 evening = dg.define_asset_job(
     "evening",
-    selection=dg.AssetSelection.assets(FORWARD, *BOOK, *NIGHTLY, SIGNALS),
-    description="Own bars after the close: session on paper, its twin, the next one's signals.",
+    selection=dg.AssetSelection.assets(FORWARD, *BOOK, *NIGHTLY, SIGNALS, DAILY_REPORT),
+    description="Own bars after the close: session, twin, the next one's signals, the report.",
     executor_def=IN_PROCESS,
     tags=TRADE_TAGS,
 )
@@ -64,6 +64,20 @@ report = dg.define_asset_job(
     "report",
     selection=dg.AssetSelection.assets(REPORT),
     description="Write the report.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
+daily_report = dg.define_asset_job(
+    "daily_report",
+    selection=dg.AssetSelection.assets(DAILY_REPORT),
+    description="Write the daily report, whatever became of the evening.",
+    executor_def=IN_PROCESS,
+    tags=NO_RETRY,
+)
+weekly_summary = dg.define_asset_job(
+    "weekly_summary",
+    selection=dg.AssetSelection.assets(WEEKLY_SUMMARY),
+    description="Write the summary of the week's research.",
     executor_def=IN_PROCESS,
     tags=NO_RETRY,
 )
@@ -83,4 +97,7 @@ backup = dg.define_asset_job(
     tags=NO_RETRY,
 )
 
-JOBS = [research, daily, trade, session, evening, nightly, report, backup, health]
+JOBS = [
+    *(research, daily, trade, session, evening, nightly),
+    *(report, daily_report, weekly_summary, backup, health),
+]

@@ -10,11 +10,12 @@ from assets.health import HEALTH, RED
 from kasauti.alerts.missed import AFTER_THE_CLOSE, SESSION_TAG
 from kasauti.errors import DataError
 from kasauti.market.calendar import INDIA, Calendar, nse_calendar
-from pipelines.jobs import backup, evening, health
+from pipelines.jobs import backup, evening, health, weekly_summary
 from resources.project import Project
 
 # The evening job has ended by then; weekends too: research goes on.
 EVERY_EVENING = "0 20 * * *"
+ON_SATURDAY = "0 9 * * 6"
 QUARTERLY = "*/15 9-19 * * *"
 # A run costs 5 s and 0.3 MB of Dagster's storage for ever, 3 GB a year: only news is worth one.
 SHOWN_ANEW = timedelta(hours=1)
@@ -112,4 +113,16 @@ def every_quarter_hour(
     return dg.RunRequest()
 
 
-SCHEDULES = [after_the_close, every_evening, every_quarter_hour]
+@dg.schedule(
+    job=weekly_summary,
+    cron_schedule=ON_SATURDAY,
+    execution_timezone=INDIA.key,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def on_saturday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Sum the week's research up on Saturday morning, trading days or not."""
+    day = context.scheduled_execution_time.astimezone(INDIA).date()
+    return dg.RunRequest(run_key=f"weekly-{day}")
+
+
+SCHEDULES = [after_the_close, every_evening, every_quarter_hour, on_saturday]

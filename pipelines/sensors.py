@@ -1,4 +1,4 @@
-"""Sensors: new signals start the trade job once a version; failed checks and runs become alerts."""
+"""Sensors: new signals are traded once a version, failures become alerts and still get a report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import dagster as dg
 from assets.signals import SIGNALS
 from kasauti.alerts.model import Alert
 from kasauti.alerts.triggers import Trigger, alert_of
-from pipelines.jobs import TRADE_TAGS, trade
+from pipelines.jobs import TRADE_TAGS, daily_report, evening, trade
 from resources.alerts import AlertDoor
 from resources.project import Project
 
@@ -154,4 +154,18 @@ def alerts(
     )
 
 
-SENSORS = [new_signals, alerts]
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[evening],
+    request_job=daily_report,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def report_of_a_failed_evening(context: dg.RunStatusSensorContext) -> dg.RunRequest:
+    """Write the daily report all the same: a day on which something broke needs it most.
+
+    In the evening's own run a failed step or blocking check holds back what comes after it.
+    """
+    return dg.RunRequest(run_key=f"daily-report-{context.dagster_run.run_id}")
+
+
+SENSORS = [new_signals, alerts, report_of_a_failed_evening]

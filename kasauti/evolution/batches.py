@@ -168,6 +168,19 @@ class StoredTrials:
         self._measures = json.loads(row["measures"])
         self._parents = parents_of(row["parent_counts"], row["parents"])
 
+    @property
+    def search(self) -> str | None:
+        """The search that tried them, None where none did."""
+        found: str | None = self._row["search"]
+        return found
+
+    def column(self, measure: str) -> Floats | None:
+        """Return one figure of all of them, NaN where it is not known; None if none has it."""
+        if measure not in self._measures:
+            return None
+        table = np.frombuffer(self._row["figures"], dtype="<f8").reshape(len(self.genomes), -1)
+        return table[:, self._measures.index(measure)]
+
     def __getitem__(self, place: int) -> Trial:
         """Return one of the trials."""
         figures = unpack_figures(self._row["figures"], len(self._measures), place)

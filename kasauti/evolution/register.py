@@ -214,6 +214,16 @@ class TrialRegister:
             found += [stored[place] for place in places]
         return found
 
+    def tried_between(self, first: datetime, until: datetime) -> Iterator[StoredTrials]:
+        """Yield what was tried from `first` to before `until`, as it was recorded together."""
+        for row in self._between(TRIALS, first, until):
+            yield StoredTrials(row)
+
+    def died_between(self, first: datetime, until: datetime) -> Iterator[Death]:
+        """Yield the deaths from `first` to before `until`, in order of time."""
+        for row in self._between(DEATHS, first, until):
+            yield from stored_deaths(row)
+
     def reservoir(self, dataset: str, size: int = 64) -> list[Trial]:
         """Return a fixed random sample of the data set's genomes: those with the smallest hashes.
 
@@ -314,6 +324,13 @@ class TrialRegister:
             for position, *genomes in found:
                 if genome is None or place_of(genome, *genomes) is not None:
                     yield _row(connection, table, position, columns)
+
+    def _between(self, table: Table, first: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+        with self._tables.reading() as connection:
+            rows = connection.execute(f"SELECT position, at FROM {table.name} ORDER BY position")
+            for position, at in rows.fetchall():
+                if first <= datetime.fromisoformat(at) < until:
+                    yield _row(connection, table, position)
 
     def _at(self, sites: Sequence[Site]) -> list[Trial]:
         """Return the trials at `sites`, in that order, each row read once."""

@@ -245,7 +245,13 @@ def funnel(steps: Sequence[tuple[str, int]], title: str = "") -> Plot:
     return Plot(figure, "; ".join(f"{name}: {grouped(count)}" for name, count in steps) + ".")
 
 
-def profit_curve(times: Times, profit: Floats, title: str = "", currency: str = "₹") -> Plot:
+def profit_curve(
+    times: Times,
+    profit: Floats,
+    title: str = "",
+    currency: str = "₹",
+    width: float = WIDE,
+) -> Plot:
     """Draw profit and loss net of all charges, as steps, above and below zero.
 
     Parameters
@@ -255,7 +261,7 @@ def profit_curve(times: Times, profit: Floats, title: str = "", currency: str = 
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axes,) = new_figure(height=2.8)
+    figure, (axes,) = new_figure(width, height=2.8 if width >= WIDE else 2.0)
     if not np.isfinite(profit).any():
         say_nothing(axes, "No profit or loss yet: nothing was traded.")
         return Plot(figure, "Profit and loss: nothing was traded.")

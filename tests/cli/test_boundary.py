@@ -15,12 +15,43 @@ from kasauti.home import Home
 from kasauti.options import emit, json_option
 from tests.cli.conftest import Ran, Run, written
 
-COMMANDS = [
-    *("alerts", "arm", "backtest", "backup", "backups", "bench", "caches", "calibrate", "compile"),
-    *("demo", "desk", "evolve", "ingest", "judge", "kill", "ledger", "limits", "noise", "profile"),
-    *("prove", "reconcile", "report", "restore", "resume", "review", "signals", "sql", "status"),
-    *("stress", "trial", "up"),
-]
+COMMANDS = sorted(
+    [
+        "alerts",
+        "arm",
+        "backtest",
+        "backup",
+        "backups",
+        "bench",
+        "caches",
+        "calibrate",
+        "compile",
+        "daily",
+        "demo",
+        "desk",
+        "evolve",
+        "ingest",
+        "judge",
+        "kill",
+        "ledger",
+        "limits",
+        "noise",
+        "profile",
+        "prove",
+        "reconcile",
+        "report",
+        "restore",
+        "resume",
+        "review",
+        "signals",
+        "sql",
+        "status",
+        "stress",
+        "trial",
+        "up",
+        "weekly",
+    ]
+)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

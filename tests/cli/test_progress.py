@@ -37,7 +37,8 @@ LONG = [
 """Commands that may take more than two seconds, and the stage that each of them shows first."""
 
 SHORT = {
-    *("alerts", "arm", "backups", "caches", "kill", "reconcile", "resume", "review", "sql"),
+    *("alerts", "arm", "backups", "caches", "daily", "kill", "reconcile", "resume", "review"),
+    *("sql", "weekly"),
     "profile",  # shows what its command shows
     *("desk", "up"),  # run for ever
 }

@@ -53,6 +53,8 @@ ASSETS = {
         "validation/verdicts",
     ],
     **{f"health/{name}": [] for name in HEALTH},
+    "operations/daily_report": ["execution/slippage", "execution/twin", "signals/daily"],
+    "operations/weekly_summary": ["validation/approvals", "validation/verdicts"],
 }
 # check: whether it blocks what comes after it
 CHECKS = {
@@ -94,11 +96,13 @@ JOBS = {
     "daily": {"market/forward", "signals/daily"},
     "trade": {"execution/intents"},
     "session": BOOK,
-    "evening": {"market/forward", "signals/daily", *BOOK, *NIGHTLY},
+    "evening": {"market/forward", "signals/daily", *BOOK, *NIGHTLY, "operations/daily_report"},
     "nightly": NIGHTLY,
     "report": {"operations/report"},
     "backup": {"operations/backup"},
     "health": {f"health/{name}" for name in HEALTH},
+    "daily_report": {"operations/daily_report"},
+    "weekly_summary": {"operations/weekly_summary"},
 }
 ORDERS = {"kasauti/lane": "orders", "dagster/max_retries": "0"}
 FRESH = {"market/bars", "market/forward", "signals/daily"}
@@ -138,6 +142,10 @@ def test_an_asset_is_named_grouped_versioned_and_described(name: str) -> None:
     assert spec.description and spec.description.endswith(".")
 
 
+def test_nothing_depends_on_what_is_made_for_people() -> None:
+    assert not {name for deps in ASSETS.values() for name in deps if name.startswith("operations/")}
+
+
 def test_what_has_to_stay_fresh() -> None:
     assert {name for name, spec in SPECS.items() if spec.freshness_policy is not None} == FRESH
 
@@ -167,10 +175,12 @@ def test_schedules_run_in_exchange_time_and_sensors_from_the_start() -> None:
         ("after_the_close", "30 18 * * *", "Asia/Kolkata"),
         ("every_evening", "0 20 * * *", "Asia/Kolkata"),
         ("every_quarter_hour", "*/15 9-19 * * *", "Asia/Kolkata"),
+        ("on_saturday", "0 9 * * 6", "Asia/Kolkata"),
     ]
     assert {(s.name, s.default_status) for s in defs.sensors or ()} == {
         ("new_signals", dg.DefaultSensorStatus.RUNNING),
         ("alerts", dg.DefaultSensorStatus.RUNNING),
+        ("report_of_a_failed_evening", dg.DefaultSensorStatus.RUNNING),
     }
 
 

@@ -1,0 +1,57 @@
+"""Why an order was not placed, in plain words: what each denial code means to its owner."""
+
+MEANINGS: dict[str, str] = {
+    "KILLED": "trading was stopped with the kill switch",
+    "MODE": "this ledger may not trade with that broker",
+    "TRADING_STATE": "a breaker had closed entries",
+    "NO_PERMIT": "the strategy has no approval in force",
+    "ORDER_TYPE": "it was neither a limit nor a stop-limit order",
+    "INSTRUMENT": "symbol, lot or price step was not one that the exchange takes",
+    "PRICE_BAND": "its price was outside the day's price band",
+    "PRICE_COLLAR": "its price was too far from the last close",
+    "STALE_REFERENCE": "the last close was not of the last session",
+    "CROSSED_QUOTE": "bid and ask contradicted each other",
+    "STALE_QUOTE": "the quote was too old",
+    "UNREASONABLE_QUOTE": "the quote could not have been a real price",
+    "NO_QUOTE_YET": "no quote had come for it",
+    "ORDER_QUANTITY": "it had more shares than one order may have",
+    "ORDER_VALUE": "it was worth more than one order may be",
+    "OPEN_ORDER_VALUE": "unfilled entries together were worth more than they may be",
+    "FUNDS": "there was not enough money for it",
+    "POSITION": "symbol, strategy or sector held as much as it may already",
+    "GROSS_EXPOSURE": "all positions together were worth more than they may be",
+    "ORDER_RATE": "orders came too fast",
+    "ORDERS_A_DAY": "the day's orders were used up",
+    "DUPLICATE": "an order like it was sent a short while before",
+    "UNCONFIRMED": "the broker had not answered an earlier order",
+    "REPEATED": "the strategy had entered that symbol too often",
+    "SELF_CROSS": "an order of ours stood on the other side",
+    "RESTRICTED": "the symbol is restricted",
+    "DAILY_LOSS": "the daily loss limit was reached",
+    "DRAWDOWN": "the account had fallen too far from its peak",
+    "COOLDOWN": "the symbol's stop was hit a short while before",
+    "SESSION": "the market was shut or the time for entries was over",
+    "LOGIN": "there was no fresh login at the broker",
+    "FEED": "prices or order news had stopped coming",
+    "NOT_RECONCILED": "ledger and broker did not agree",
+    "CLOCK": "our clock was not the broker's",
+    "WOULD_FLIP": "it would have closed more than was held",
+    "NO_LEASE": "another desk held the ledger",
+    "HALTED_SYMBOL": "the exchange had halted trading",
+    "NOT_SELF_TESTED": "the controls were not tested that session",
+    "NOT_RECORDED": "the ledger could not be written",
+    "TRADES_A_DAY": "the day's trades were used up",
+    "REVIEW_OVERDUE": "nobody had looked at the earlier trades",
+    "NOT_STARTED": "the profile's start date has not come",
+    "TRADE_RISK": "it risked more than one trade may",
+    "LOSING_STREAK": "too many losses in a row were waiting for a person's look",
+    # What is said without the gate.
+    "EXPIRED": "its time was over before it could be sent",
+    "DESK_DOWN": "no desk was there to send it",
+    "NEVER_ARRIVED": "it never arrived at the broker, and is not sent twice",
+}
+
+
+def meaning_of(code: str) -> str:
+    """Return what the code means; a broker's own text is returned as it is."""
+    return MEANINGS.get(code, code or "no reason was given")
