@@ -168,12 +168,14 @@ class Book:
     def _on_intent_committed(self, event: ev.IntentCommitted, at: datetime) -> None:
         intent = event.intent
         tag = intent.tag
-        adopted = self.orders.get(tag)
-        if adopted is None:
+        known = self.orders.get(tag)
+        if known is not None and known.intent.key.startswith(ADOPTED):
+            # It went out before this ledger was restored: it is that order, and not sent again. Of
+            # any other order a second commit is a broken ledger, which must show.
+            self.orders[tag] = changed(known, intent=intent, committed_at=at)
+        else:
             self.orders[tag] = made(OrderView, intent=intent, committed_at=at)
             self.live[tag] = None
-        else:  # sent before this ledger was restored: it is that order, and not sent again
-            self.orders[tag] = changed(adopted, intent=intent, committed_at=at)
         if intent.parent is not None:
             self.children.setdefault(intent.parent, []).append(tag)
         if intent.purpose is Purpose.EXIT and intent.symbol in self.positions:
