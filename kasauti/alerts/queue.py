@@ -5,7 +5,7 @@ does one whose answer did not come in time. A message can arrive twice in no oth
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -36,17 +36,6 @@ _JOINED = select(
         tables.incidents, tables.incidents.c.id == tables.alerts.c.incident, isouter=True
     )
 )
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many deliveries stand where."""
-
-    standing: dict[str, int]
-
-    def of(self, state: State) -> int:
-        """Return how many are in `state`."""
-        return self.standing.get(state.value, 0)
 
 
 class Queue:
@@ -88,13 +77,6 @@ class Queue:
         query = _JOINED.where(table.c.state == State.FAILED.value, table.c.last_try >= stamp(since))
         with self._book.reading() as connection:
             return [_delivery(row) for row in connection.execute(query)]
-
-    def counts(self) -> Counts:
-        """Return how many deliveries stand where."""
-        table = tables.deliveries
-        query = select(table.c.state, func.count()).group_by(table.c.state)
-        with self._book.reading() as connection:
-            return Counts({row[0]: row[1] for row in connection.execute(query)})
 
     def health(self) -> dict[str, ChannelHealth]:
         """Return how each channel has done lately."""

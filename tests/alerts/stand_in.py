@@ -66,7 +66,8 @@ class StandIn:
 
     @contextmanager
     def running(self) -> Iterator["StandIn"]:
-        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        serve = self._server.serve_forever
+        thread = threading.Thread(target=serve, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield self

@@ -192,22 +192,27 @@ class Worker:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    def _number(self, word: str) -> int:
+        said, number = self._out.readline().split()
+        assert said == word, "a number that is no pid must never be killed"
+        return int(number)
+
     def fork(self, step: str, count: int) -> int:
         self._in.write(f"{step} {count}\n")
         self._in.flush()
-        return int(self._out.readline())
+        return self._number("pid")
 
     def kill(self, pid: int, seconds: float) -> str:
         """Kill the service when it has come by its step or the time is over; return the step."""
         ready, _, _ = select.select([self.told], [], [], seconds)
         os.kill(pid, signal.SIGKILL)
-        status = int(self._out.readline())
+        status = self._number("end")
         assert os.WIFSIGNALED(status), f"the service ended by itself: {status}"
         return os.read(self.told, 100).decode() if ready else BY_TIME
 
     def end(self, pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
-        assert int(self._out.readline()) == 0
+        assert self._number("end") == 0
 
 
 @contextmanager
@@ -315,10 +320,13 @@ def _own(home: Home) -> frozenset[str]:
 
 
 def _rest(home: Home, alerts: int, seconds: float = 600.0) -> int:
-    """Wait until every alert is told and nothing waits; return what still does."""
-    ends, left = time.monotonic() + seconds, -1
+    """Wait until every alert is told and nothing waits; return what still does.
+
+    Where nothing waits and yet alerts are missing, they are lost: five seconds tell.
+    """
+    ends, left, idle = time.monotonic() + seconds, -1, 0
     open_states = (State.PENDING.value, State.SENDING.value, State.STANDBY.value)
-    while left and time.monotonic() < ends:
+    while left and idle < 100 and time.monotonic() < ends:
         time.sleep(0.05)
         with suppress(sqlite3.Error), closing(sqlite3.connect(home.alerts)) as driver:
             query = "SELECT count(*) FROM deliveries WHERE state IN (?, ?, ?)"
@@ -327,4 +335,5 @@ def _rest(home: Home, alerts: int, seconds: float = 600.0) -> int:
             own = f"SELECT count(*) FROM alerts WHERE outcome = 'told' AND ({ours})"
             (told,) = driver.execute(own).fetchone()
             left = waiting + alerts - told
+            idle = 0 if waiting else idle + 1
     return left

@@ -11,12 +11,12 @@ from tests.alerts.crash.harness import BY_TIME, CHANNELS, STEPS, run
 def test_no_alert_is_lost_and_every_repeat_is_one_that_a_kill_explains(
     tmp_path: Path, seed: int
 ) -> None:
-    found = run(tmp_path, alerts=60, kills=14, seed=seed)
+    found = run(tmp_path, alerts=40, kills=12, seed=seed)
     for channel in CHANNELS:
         assert found.lost(channel) == [] and found.foreign(channel) == []
         assert found.unexplained(channel) == []
     assert found.holds
-    assert found.kills.total() == 14
+    assert found.kills.total() == 12
     assert found.kills.keys() == {*STEPS, BY_TIME}
     assert found.repeats("slack") or found.repeats("email"), "killed before the answer was recorded"
 

@@ -47,7 +47,7 @@ def serve(home: Home, clock: FastClock, seed: int, step: str, count: str) -> Non
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     with only_one(home.alerts), closing(AlertBook(home.alerts)) as book:
         service = service_of(home, book, os.environ, clock=clock, rng=Random(seed))
-        service.run(lambda: bool(stopped))
+        service.run(lambda: bool(stopped) or not HARNESS.exists())
 
 
 def main() -> None:
@@ -62,14 +62,15 @@ def main() -> None:
                 sys.stderr.write(f"service: {type(error).__name__}: {error}\n")
                 os._exit(1)
             os._exit(0)
-        sys.stdout.write(f"{child}\n")
+        sys.stdout.write(f"pid {child}\n")
         sys.stdout.flush()
         _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{status}\n")
+        sys.stdout.write(f"end {status}\n")
         sys.stdout.flush()
 
 
 TELL, WAKE = 0, 0
+HARNESS = Path(f"/proc/{os.getppid()}")  # gone once a harness that was killed itself is
 
 if __name__ == "__main__":
     import apprise.plugins.email  # noqa: F401 - once, before every fork
