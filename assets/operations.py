@@ -1,5 +1,6 @@
 """What keeps the whole going: the reports for people, and the backup."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from assets.validation import APPROVALS, VERDICTS
 from resources.project import Project
 
 if TYPE_CHECKING:
+    from kasauti.home import Home
     from kasauti.operations.letter import Letter
 
 REPORT, DAILY_REPORT, WEEKLY_SUMMARY = (
@@ -61,12 +63,15 @@ def backup(project: Project) -> dg.MaterializeResult[Any]:
 )
 def daily_report(project: Project) -> dg.MaterializeResult[Any]:
     """What the day brought, what it cost against the backtest, and what needs a person."""
+    from kasauti.execution.model import Scope
     from kasauti.operations import daily, daily_page
 
     home = project.workspace().home
     report = daily.daily_report(home, None, project.now())
-    path = daily_page.write_daily(report, home)
-    return _made(daily_page.letter_of(report), path, str(report.day))
+    letter, path = daily_page.letter_of(report), daily_page.write_daily(report, home)
+    if report.scope is Scope.PAPER:  # what a replay trades counts for nothing and is told to nobody
+        _announce(home, letter, path, report.made_at, daily_page.attention(report))
+    return _made(letter, path, str(report.day))
 
 
 @dg.asset(
@@ -82,8 +87,19 @@ def weekly_summary(project: Project) -> dg.MaterializeResult[Any]:
 
     home = project.workspace().home
     summary = weekly.weekly_summary(home, project.now())
-    path = weekly_page.write_weekly(summary, home)
-    return _made(weekly_page.letter_of(summary), path, str(summary.last))
+    letter, path = weekly_page.letter_of(summary), weekly_page.write_weekly(summary, home)
+    _announce(home, letter, path, summary.made_at)
+    return _made(letter, path, str(summary.last))
+
+
+def _announce(
+    home: "Home", letter: "Letter", path: Path, now: datetime, needs: tuple[str, ...] = ()
+) -> None:
+    """Have a report told and sent along, once; making it again tells nothing."""
+    from kasauti.alerts.raising import tell
+    from kasauti.operations.announce import announcement
+
+    tell(home.alerts, announcement(letter, path, needs), f"report:{path.stem}", now)
 
 
 def _made(letter: "Letter", path: Path, day: str) -> dg.MaterializeResult[Any]:

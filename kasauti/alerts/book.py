@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,14 @@ class AlertBook:
             for row in connection.execute(query).all():
                 told += self._admit(connection, row, rules, now)
         return told
+
+    def raised_on(self, day: date) -> list[tuple[str, Alert]]:
+        """Return key and alert of all that came into the book on a day of the exchange."""
+        table = tables.alerts
+        query = select(table.c.key, table.c.alert).where(table.c.raised.startswith(str(day)))
+        with self.reading() as connection:
+            rows = connection.execute(query.order_by(table.c.id)).all()
+        return [(row.key, Alert.from_text(row.alert)) for row in rows]
 
     def incident(self, name: str) -> Incident | None:
         """Return one incident, None if there is none of that name."""

@@ -11,9 +11,8 @@ from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kasauti.alerts import triggers
 from kasauti.alerts.book import AlertBook, Raised
-from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import of_message
 from kasauti.errors import LedgerError
 from kasauti.execution import failpoints, postgres, schema
 from kasauti.execution.place import Place
@@ -120,8 +119,5 @@ def _hash_of(connection: Connection, seq: int) -> str | None:
 
 
 def _raised(seq: int, at: str, found: str, message: str) -> Raised:
-    try:
-        alert = Alert.from_text(message)
-    except ValueError:  # a plain sentence, from before alerts had a form
-        alert = triggers.note(message)
+    alert = of_message(message)
     return Raised(f"{SOURCE}:{seq}:{found[:16]}", alert, datetime.fromisoformat(at))

@@ -45,7 +45,7 @@ class Trigger(StrEnum):
     LIMITS_TIGHTENED = "limits tightened"
     REVIEWED = "trades reviewed"
     ARMING = "live trading armed or disarmed"
-    DAILY_REPORT = "daily report"
+    REPORT = "new report"
     TEST = "test"
     NOTE = "note"
 
@@ -287,8 +287,8 @@ TABLE: Mapping[Trigger, Meaning] = {
         HOUR,
         PERSON,
     ),
-    Trigger.DAILY_REPORT: Meaning(
-        INFO, "A new report is there.", "Read it when you have time.", HOUR, WATCH
+    Trigger.REPORT: Meaning(
+        INFO, "A new report is there.", "Read it when you have time.", HOUR, "evening job"
     ),
     Trigger.TEST: Meaning(
         INFO, "This is a test. If you read it, the channel works.", "Nothing.", timedelta(0), PERSON
@@ -369,6 +369,14 @@ def window_of(alert: Alert) -> timedelta:
 def note(text: str) -> Alert:
     """Return the alert of a plain sentence, as older ledgers hold them."""
     return alert_of(Trigger.NOTE, "ledger", text, key=text)
+
+
+def of_message(message: str) -> Alert:
+    """Return the alert that a ledger's outbox holds: JSON, or a plain sentence in an older one."""
+    try:
+        return Alert.from_text(message)
+    except ValueError:
+        return note(message)
 
 
 def table_rows() -> list[tuple[str, ...]]:

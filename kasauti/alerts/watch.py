@@ -13,23 +13,19 @@ from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from kasauti.alerts import missed
 from kasauti.alerts.book import Raised
 from kasauti.alerts.triggers import Trigger, alert_of
+from kasauti.backups.history import LastProof, last_proof
 from kasauti.errors import KasautiError
 from kasauti.execution import heartbeat
 from kasauti.execution.heartbeat import Heartbeat, Mode
+from kasauti.health.machine import judge_disk
+from kasauti.health.model import Health
 from kasauti.home import Home
 from kasauti.market.calendar import nse_calendar
 
 DESK_SILENT = timedelta(seconds=60)  # a supervised one is back within one second
-LEAST_FREE = 2 * 10**9  # bytes
-LEAST_SHARE = 0.05
-OLDEST_PROOF = timedelta(hours=48)
-LONGEST_REPORT = 10 * 10**6  # bytes; mail servers refuse more
-GIGABYTE = 10**9
 SAMPLE = "sample"
 
 
@@ -55,20 +51,22 @@ def desk_silent(beat: Heartbeat | None, since: datetime, now: datetime) -> list[
 
 
 def disk_low(total: int, free: int, now: datetime) -> list[Raised]:
-    """Return the alert of a disk with less than 2 GB or 5 % left, once an hour."""
-    if free >= LEAST_FREE and free >= LEAST_SHARE * total:
+    """Return the alert of a disk that health finds too full, once an hour."""
+    found = judge_disk(free, total)
+    if found.health is Health.OK:
         return []
-    said = f"{free / GIGABYTE:.1f} GB of {total / GIGABYTE:.0f} GB are free"
-    alert = alert_of(Trigger.DISK_LOW, "state folder", said)
+    alert = alert_of(Trigger.DISK_LOW, "state folder", found.detail)
     return [Raised(f"disk low:{now:%Y-%m-%d %H}", alert, now)]
 
 
-def backup_unproved(proved: datetime | None, has_ledger: bool, now: datetime) -> list[Raised]:
+def backup_unproved(found: LastProof, has_ledger: bool, now: datetime) -> list[Raised]:
     """Return the alert of a paper ledger without a proved backup of the last two days."""
-    if not has_ledger or (proved is not None and now - proved < OLDEST_PROOF):
+    if not has_ledger or found.is_fresh(now):
         return []
-    last = "never" if proved is None else f"{proved:%d %b %H:%M}"
-    alert = alert_of(Trigger.BACKUP_NOT_PROVED, "backup", f"Last proved backup: {last}")
+    last = "never" if found.proved is None else f"{found.proved.astimezone(now.tzinfo):%d %b %H:%M}"
+    alert = alert_of(
+        Trigger.BACKUP_NOT_PROVED, "backup", f"Last proved backup: {last}", detail=found.failed
+    )
     return [Raised(f"backup:{now.date()}", alert, now)]
 
 
@@ -81,43 +79,6 @@ def approvals_ended(ends: Mapping[str, date], now: datetime) -> list[Raised]:
             alert = alert_of(Trigger.APPROVAL_EXPIRED, genome[:12], said, key=str(last))
             found.append(Raised(f"approval:{genome}:{last}", alert, now))
     return found
-
-
-def new_report(name: str, written: datetime, size: int, now: datetime) -> list[Raised]:
-    """Return what tells of a report that was written within a day, once a day."""
-    if now - written >= timedelta(days=1):
-        return []
-    said = f"The report of {written:%d %b %Y} is there"
-    if size > LONGEST_REPORT:
-        said += f"; with {size / 10**6:.0f} MB it is too large to be sent along"
-    attachment = "" if size > LONGEST_REPORT else name
-    day = str(written.date())
-    alert = alert_of(
-        Trigger.DAILY_REPORT, day, said, title=f"Report of {day}", attachment=attachment
-    )
-    return [Raised(f"report:{day}", alert, now)]
-
-
-class Proof(BaseModel):
-    """One line of the record of backups."""
-
-    at: datetime
-    ok: bool
-
-
-def last_proved(file: Path) -> datetime | None:
-    """Return when a backup was last proved, None if none ever was; a torn line says nothing."""
-    if not file.exists():
-        return None
-    proved: list[datetime] = []
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            proof = Proof.model_validate_json(line)
-        except ValidationError:
-            continue
-        if proof.ok and proof.at.tzinfo is not None:
-            proved.append(proof.at)
-    return max(proved, default=None)
 
 
 class Watch:
@@ -138,7 +99,6 @@ class Watch:
                 found += looking(now)
             except (KasautiError, OSError, ValueError, KeyError, sqlite3.Error) as error:
                 problems.append(f"{looking.__name__.strip('_')}: {error}")
-        found += self._report(now)
         self.problems = tuple(problems)
         return found
 
@@ -151,9 +111,9 @@ class Watch:
 
     def _backup(self, now: datetime) -> Iterable[Raised]:
         has_ledger = self._home.ledger.exists() or self._home.ledger_url is not None
-        proved = last_proved(self._home.backup_proofs)
-        young = now - self._since < timedelta(days=1) and proved is None
-        return [] if young else backup_unproved(proved, has_ledger, now)
+        found = last_proof(self._home)
+        young = now - self._since < timedelta(days=1) and found.proved is None
+        return [] if young else backup_unproved(found, has_ledger, now)
 
     def _approvals(self, now: datetime) -> Iterable[Raised]:
         return approvals_ended(dict(_approval_ends(self._home.vault)), now)
@@ -170,14 +130,6 @@ class Watch:
         if not ran:
             due = [moment for moment in due if moment >= self._since]
         return missed.missed(daily, due, ran, now)
-
-    def _report(self, now: datetime) -> list[Raised]:
-        file = self._home.reports / "report.html"
-        if not file.exists():
-            return []
-        stat = file.stat()
-        written = datetime.fromtimestamp(stat.st_mtime, now.tzinfo)
-        return new_report(file.name, written, stat.st_size, now)
 
 
 def _approval_ends(vault: Path) -> Iterator[tuple[str, date]]:

@@ -6,9 +6,8 @@ What was not started is absent; what should run and does not is red.
 from datetime import datetime, timedelta
 
 import psutil
-from pydantic import BaseModel, ValidationError
 
-from kasauti.errors import DataError
+from kasauti.alerts import pulse
 from kasauti.execution import heartbeat
 from kasauti.execution.heartbeat import Mode
 from kasauti.health.model import Check, Figure, Health
@@ -18,7 +17,6 @@ from kasauti.health.surroundings import Surroundings
 DESK, ALERTS = "desk", "alerts"
 STARTING = timedelta(seconds=60)  # Dagster's processes need up to 20 s on a loaded machine
 KEEPS_ENDING = timedelta(seconds=10)  # one that ran shorter at its third start cannot start at all
-SILENT = timedelta(seconds=60)  # of the alerts service, which writes every 5 s
 START = "`kasauti up` starts it"
 RESTARTED = "`kasauti up` starts it again, its terminal says why it ended"
 
@@ -124,44 +122,24 @@ def _desk(around: Surroundings, one: Supervised | None) -> Check:
     return Check(DESK, Health.RED, silent)
 
 
-class Pulse(BaseModel):
-    """The alerts service's sign of life, as far as it is looked at here."""
-
-    pid: int
-    at: datetime
-    waiting: int = 0
-    problems: tuple[str, ...] = ()
-    stopped: bool = False
-
-
 def alerts(around: Surroundings) -> list[Check]:
     """Look at the sign of life of the service that sends alerts."""
     one = around.supervisor.find(ALERTS) if around.supervisor and around.is_up else None
-    return [_alerts(around, one, _pulse(around))]
+    return [_alerts(around, one, pulse.read(around.home.pulse))]
 
 
-def _pulse(around: Surroundings) -> Pulse | None:
-    path = around.home.pulse
-    try:
-        return Pulse.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise DataError(f"{path} is no pulse of the alerts service: delete it") from error
-
-
-def _alerts(around: Surroundings, one: Supervised | None, pulse: Pulse | None) -> Check:
-    if pulse is not None and not pulse.stopped and around.now - pulse.at <= SILENT:
-        figures: dict[str, Figure] = {"waiting": pulse.waiting, **_size(pulse.pid)}
-        if pulse.problems:
-            wrong = f"{'; '.join(pulse.problems)}: mend it, alerts may not arrive"
+def _alerts(around: Surroundings, one: Supervised | None, beat: pulse.Pulse | None) -> Check:
+    if beat is not None and beat.is_alive(around.now):
+        figures: dict[str, Figure] = {"waiting": beat.waiting, **_size(beat.pid)}
+        if beat.problems:
+            wrong = f"{'; '.join(beat.problems)}: mend it, alerts may not arrive"
             return Check(ALERTS, Health.RED, wrong, figures)
-        return Check(ALERTS, Health.OK, f"sends, {pulse.waiting} alerts wait", figures)
+        return Check(ALERTS, Health.OK, f"sends, {beat.waiting} alerts wait", figures)
     if _young(one, around.now, STARTING):
         return Check(ALERTS, Health.OK, "starting")
     if one is not None:
         return Check(ALERTS, Health.RED, f"gives no sign of life: {RESTARTED}")
-    if pulse is None or pulse.stopped:
+    if beat is None or beat.stopped:
         return Check(ALERTS, Health.ABSENT, f"not started: {START}")
-    silent = f"silent since {pulse.at:%Y-%m-%d %H:%M:%S} without being stopped: run `kasauti up`"
+    silent = f"silent since {beat.at:%Y-%m-%d %H:%M:%S} without being stopped: run `kasauti up`"
     return Check(ALERTS, Health.RED, silent)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from kasauti.backups.history import LastProof, last_proof
 from kasauti.errors import DataError
 from kasauti.execution.events import Record, SessionClosed
 from kasauti.execution.ledger import Ledger
@@ -24,7 +25,6 @@ from kasauti.market.markets import get_market
 from kasauti.operations.account_bars import RegimeSpan, desk_of, known_bars, regime_on
 from kasauti.operations.daily_trading import Trading, trading_of
 from kasauti.operations.day_alerts import DayAlert, alerts_of, ledger_of
-from kasauti.operations.proofs import Backups, backups_of
 from kasauti.operations.unread import Unread, attempt
 from kasauti.plain import plain
 
@@ -49,7 +49,7 @@ class DailyReport:
     alerts : tuple of DayAlert or Unread
     health : tuple of Check or Unread
         As it is now, whatever the day.
-    backups : Backups or Unread
+    backups : LastProof or Unread
     """
 
     day: date
@@ -60,7 +60,7 @@ class DailyReport:
     regime: RegimeSpan | Unread
     alerts: tuple[DayAlert, ...] | Unread
     health: tuple[Check, ...] | Unread
-    backups: Backups | Unread
+    backups: LastProof | Unread
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -106,7 +106,7 @@ def daily_report(home: Home, day: date | None, now: datetime) -> DailyReport:
         regime=_regime(home, scope, read, on, now),
         alerts=attempt(lambda: alerts_of(home, on)),
         health=attempt(lambda: status_of(home, now).checks),
-        backups=attempt(lambda: backups_of(home)),
+        backups=attempt(lambda: last_proof(home)),
     )
 
 

@@ -103,7 +103,6 @@ def _needs(report: DailyReport) -> Iterator[str]:
         for check in report.health:
             if check.health.value == "red":
                 yield f"{check.name}: {check.detail}"
-    yield from _backup_needs(report)
 
 
 def _trading_needs(trading: Trading, report: DailyReport) -> Iterator[str]:
@@ -130,21 +129,6 @@ def _is_over(report: DailyReport) -> bool:
     """Whether the day's session should stand in the ledger, as far as the calendar knows."""
     session = report.session
     return isinstance(session, Unread) or (session is not None and report.made_at >= session.close)
-
-
-def _backup_needs(report: DailyReport) -> Iterator[str]:
-    backups, health = report.backups, report.health
-    if report.scope is not Scope.PAPER or isinstance(backups, Unread):
-        return
-    if not isinstance(health, Unread):
-        names = [check.name for check in health if check.health.value == "red"]
-        if any("backup" in name for name in names):
-            return
-    if backups.proved is None:
-        yield "no backup was ever proved, your ledger has no copy: run `kasauti backup`"
-    elif not backups.is_fresh(report.made_at):
-        last = day_words(backups.proved.astimezone(report.made_at.tzinfo))
-        yield f"the last proved backup is of {last}: run `kasauti backup`"
 
 
 def _tiles(trading: Trading) -> tuple[Tile, ...]:

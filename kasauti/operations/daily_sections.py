@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from kasauti.backups.history import LastProof
 from kasauti.execution.limits_used import Unit, Used
 from kasauti.execution.model import Purpose, Scope
 from kasauti.execution.paper_trial import Trial
@@ -16,7 +17,6 @@ from kasauti.operations.daily_trading import Held, LegCompared, NotPlaced, Tradi
 from kasauti.operations.day_alerts import DayAlert
 from kasauti.operations.denial_words import meaning_of
 from kasauti.operations.letter import Cell, Section, Table, Tone
-from kasauti.operations.proofs import Backups
 from kasauti.operations.unread import Unread
 from kasauti.operations.words import MINUS, grouped, money, percent
 from kasauti.operations.words import day as day_words
@@ -203,11 +203,15 @@ def _alerts(alerts: Sequence[DayAlert]) -> Section:
     rows = tuple(
         (
             Cell(f"{one.at:%H:%M}"),
-            Cell(one.text, "" if one.count == 1 else f"{one.count} times"),
+            Cell(one.title + _times(one.count), one.happened),
         )
         for one in shown
     )
     return Section("Alerts of the day", lines, Table(("At", "What"), rows))
+
+
+def _times(count: int) -> str:
+    return "" if count == 1 else f" ({grouped(count)} times)"
 
 
 def _health(checks: Sequence[Check]) -> Section:
@@ -232,7 +236,7 @@ def _health(checks: Sequence[Check]) -> Section:
     )
 
 
-def _backups(found: Backups, now: datetime) -> Section:
+def _backups(found: LastProof, now: datetime) -> Section:
     failed = (f"The last attempt failed: {found.failed.rstrip('.')}.",) if found.failed else ()
     if found.proved is None:
         return Section("Backups", (NO_BACKUP, *failed))

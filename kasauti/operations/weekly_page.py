@@ -7,7 +7,6 @@ from kasauti.home import Home
 from kasauti.operations.collect import MEANINGS
 from kasauti.operations.daily_sections import part
 from kasauti.operations.letter import Cell, Letter, Section, Table, Tile, Tone, to_html
-from kasauti.operations.mail import Mail, mail_of
 from kasauti.operations.page import SHORT_HASH, write_page
 from kasauti.operations.report import describe_genes, figure_name
 from kasauti.operations.unread import Unread
@@ -53,11 +52,6 @@ def write_weekly(summary: WeeklySummary, home: Home) -> Path:
     """Write the summary among the reports, in one step; return where it is."""
     path = home.reports / f"weekly-{summary.last}.html"
     return write_page(to_html(letter_of(summary)), path)
-
-
-def weekly_mail(summary: WeeklySummary, path: Path) -> Mail:
-    """Return the mail of a summary whose page stands at `path`."""
-    return mail_of(letter_of(summary), path)
 
 
 def _ending(summary: WeeklySummary) -> str:

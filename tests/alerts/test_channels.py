@@ -75,7 +75,7 @@ def test_a_mail_is_html_with_a_plain_alternative_and_names_its_incident(mail: Ma
 
 def test_the_report_goes_along(mail: MailServer, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("<h1>Report</h1>")
-    alert = alert_of(Trigger.DAILY_REPORT, "2026-11-20", attachment="report.html")
+    alert = alert_of(Trigger.REPORT, "2026-11-20", attachment="report.html")
     assert email(mail).send(alert, Context(reports=tmp_path)).verdict is Verdict.SENT
     (attached,) = mail.mails[0].iter_attachments()
     assert attached.get_filename() == "report.html"
@@ -83,7 +83,7 @@ def test_the_report_goes_along(mail: MailServer, tmp_path: Path) -> None:
 
 
 def test_without_the_report_the_mail_goes_all_the_same(mail: MailServer, tmp_path: Path) -> None:
-    alert = alert_of(Trigger.DAILY_REPORT, "2026-11-20", attachment="gone.html")
+    alert = alert_of(Trigger.REPORT, "2026-11-20", attachment="gone.html")
     assert email(mail).send(alert, Context(reports=tmp_path)).verdict is Verdict.SENT
     assert list(mail.mails[0].iter_attachments()) == []
 

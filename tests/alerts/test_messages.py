@@ -206,7 +206,7 @@ def test_only_a_file_of_the_reports_goes_along(tmp_path: Path) -> None:
     context = Context(reports=tmp_path / "reports")
 
     def attached(name: str) -> Path | None:
-        return context.attachment(alert_of(Trigger.DAILY_REPORT, "x", attachment=name))
+        return context.attachment(alert_of(Trigger.REPORT, "x", attachment=name))
 
     assert attached("report.html") == (tmp_path / "reports" / "report.html").resolve()
     assert [attached(name) for name in ("../secret", "none.html", "", "/etc/passwd")] == [None] * 4

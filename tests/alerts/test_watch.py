@@ -1,6 +1,5 @@
 """What no event tells, as tables of readings; and the service's own sign of life."""
 
-import json
 import os
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ from kasauti.alerts.missed import AFTER_THE_CLOSE, GRACE
 from kasauti.alerts.pulse import Pinger, Pulse
 from kasauti.alerts.triggers import Trigger
 from kasauti.alerts.watch import Watch
+from kasauti.backups.history import LastProof
 from kasauti.errors import DataError, UsageError
 from kasauti.execution import heartbeat
 from kasauti.execution.heartbeat import Heartbeat, Mode
@@ -70,26 +70,15 @@ def test_a_disk_that_is_nearly_full(total: float, free: float, raised: bool) -> 
         (None, True, True),
         (None, False, False),
         (NOW - 47 * HOUR, True, False),
-        (NOW - 48 * HOUR, True, True),
+        (NOW - 48.1 * HOUR, True, True),
     ],
     ids=["never", "nothing to lose", "yesterday", "too old"],
 )
 def test_a_backup_that_was_not_proved(
     proved: datetime | None, has_ledger: bool, raised: bool
 ) -> None:
-    found = watch.backup_unproved(proved, has_ledger, NOW)
+    found = watch.backup_unproved(LastProof(proved), has_ledger, NOW)
     assert [one.alert.trigger for one in found] == [Trigger.BACKUP_NOT_PROVED] * raised
-
-
-def test_the_last_proof_is_the_newest_good_line(tmp_path: Path) -> None:
-    file = tmp_path / "proofs.jsonl"
-    assert watch.last_proved(file) is None
-    lines = [
-        {"at": (NOW - DAY).isoformat(), "ok": True, "name": "a", "bytes": 1},
-        {"at": NOW.isoformat(), "ok": False, "name": "b"},
-    ]
-    file.write_text("\n".join(map(json.dumps, lines)) + '\n{"at": "2026-')
-    assert watch.last_proved(file) == NOW - DAY
 
 
 @pytest.mark.parametrize(
@@ -101,16 +90,6 @@ def test_an_approval_that_has_ended(last: int, raised: bool) -> None:
     ends = {"f" * 64: NOW.date() - timedelta(days=last)}
     found = watch.approvals_ended(ends, NOW)
     assert [one.alert.trigger for one in found] == [Trigger.APPROVAL_EXPIRED] * raised
-
-
-def test_a_new_report_is_told_once_a_day_and_goes_along_unless_it_is_too_large() -> None:
-    (found,) = watch.new_report("report.html", NOW - HOUR, 1000, NOW)
-    assert found.alert.attachment == "report.html"
-    (again,) = watch.new_report("report.html", NOW, 1000, NOW)
-    assert again.key == found.key
-    (large,) = watch.new_report("report.html", NOW, 20_000_000, NOW)
-    assert large.alert.attachment == "" and "too large" in large.alert.happened
-    assert watch.new_report("report.html", NOW - DAY, 1000, NOW) == []
 
 
 # -- schedules -----------------------------------------------------------------------------------

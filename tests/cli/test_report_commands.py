@@ -11,7 +11,8 @@ from tests.operations.paper_days import EVENING, SECOND, two_days
 
 
 @pytest.fixture(autouse=True)
-def _evening(monkeypatch: pytest.MonkeyPatch) -> None:
+def _evening(monkeypatch: pytest.MonkeyPatch, right_clock: None) -> None:
+    del right_clock
     monkeypatch.setattr(report_commands, "_now", lambda: EVENING)
 
 
@@ -22,7 +23,7 @@ def test_daily_writes_the_page_and_says_what_needs_a_person(run: Run, home: Home
     assert shown.code == 0 and path.exists()
     assert shown.out.splitlines() == [
         "₹24.41 earned on Thu 16 Jul 2026 after charges; one thing needs you.",
-        "· No backup was ever proved, your ledger has no copy: run `kasauti backup`.",
+        "· Backup: none was ever proved: run `kasauti backup` and see what it says.",
         str(path),
     ]
 

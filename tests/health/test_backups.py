@@ -8,7 +8,7 @@ import pytest
 
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
-from kasauti.health.backups import last_proved, look
+from kasauti.health.backups import look
 from kasauti.health.model import Health
 from kasauti.home import Home
 from tests.health.surroundings import NOW, around, one
@@ -49,11 +49,3 @@ def test_the_last_proved_backup(
     found = one(look(around(tmp_path)))
     assert (found.id, found.health) == ("backup", health), found.detail
     assert health is Health.OK or "kasauti backup" in found.detail
-
-
-def test_when_it_was(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    assert last_proved(home) is None
-    home.backup_proofs.parent.mkdir()
-    home.backup_proofs.write_text("\n".join([line(3), line(1, ok=False), line(2)]))
-    assert last_proved(home) == NOW - timedelta(hours=2)

@@ -11,20 +11,24 @@ from typing import Any
 
 import pytest
 
+from kasauti.alerts.book import AlertBook
+from kasauti.alerts.relay import LedgerReader
+from kasauti.alerts.triggers import Trigger, alert_of
+from kasauti.backups.history import last_proof
 from kasauti.execution import stop
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Purpose, Scope
+from kasauti.execution.place import paper_place
 from kasauti.home import Home
 from kasauti.operations.account_bars import regime_on, sentence_of
+from kasauti.operations.announce import announcement
 from kasauti.operations.daily import DailyReport, daily_report
 from kasauti.operations.daily_page import attention, headline, letter_of, write_daily
 from kasauti.operations.daily_trading import Trading
 from kasauti.operations.day_alerts import DayAlert
 from kasauti.operations.denial_words import MEANINGS, meaning_of
 from kasauti.operations.letter import Section, to_html, to_text
-from kasauti.operations.mail import daily_mail
-from kasauti.operations.proofs import backups_of
 from kasauti.operations.unread import Unread
 from kasauti.regimes.model import Regime
 from tests.execution.replays import walk
@@ -32,6 +36,7 @@ from tests.operations.paper_days import EVENING, FIRST, HOSTILE, SECOND, two_day
 from tests.operations.test_report import Page
 
 MAIL_SIZE = 100_000
+pytestmark = pytest.mark.usefixtures("right_clock")
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +165,9 @@ def test_what_needs_a_person_is_said_with_what_to_do(tmp_path: Path) -> None:
         "TEST entry differs from the engine beyond tolerance"
     ]
     assert any("`kasauti review`" in one and "from 16 Jul 2026 on" in one for one in first)
-    assert any("no copy: run `kasauti backup`" in one for one in first)
+    assert any(
+        one.startswith("Backup: none was ever proved: run `kasauti backup`") for one in first
+    )
 
 
 def test_what_is_red_now_is_said(home: Home) -> None:
@@ -171,7 +178,7 @@ def test_what_is_red_now_is_said(home: Home) -> None:
     assert told.table is not None
     assert "Paper kill switch" in [row[0].text for row in told.table.rows]
     assert not isinstance(report.alerts, Unread)
-    assert any("too windy" in one.text for one in report.alerts)
+    assert any("too windy" in one.happened for one in report.alerts)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +199,25 @@ def test_a_session_that_is_over_and_not_in_the_ledger_needs_a_person(
     assert any("was not traded" in one for one in attention(report)) is needs
 
 
+def test_alerts_of_the_day_are_those_of_the_ledger_and_of_the_book(home: Home) -> None:
+    before = daily_report(home, SECOND, EVENING).alerts
+    assert not isinstance(before, Unread)
+    low = alert_of(Trigger.DISK_LOW, "state folder", "1 GB is free")
+    with closing(AlertBook(home.alerts)) as book:
+        for minute in range(3):
+            book.raise_alert(low, f"disk:{minute}", EVENING + timedelta(minutes=minute))
+        book.raise_alert(low, "disk:yesterday", EVENING - timedelta(days=1))
+        book.raise_alert(alert_of(Trigger.REPORT, "daily"), "report", EVENING)
+        with closing(LedgerReader(paper_place(home))) as reader:
+            reader.relay(book, EVENING)
+    told = daily_report(home, SECOND, EVENING).alerts
+    assert not isinstance(told, Unread)
+    assert told == (
+        *before,
+        DayAlert(EVENING, "Disk low: state folder", low.happened, count=3),
+    ), "what the ledger says is told once, relayed or not"
+
+
 # -- backups ---------------------------------------------------------------------------------------
 
 
@@ -207,14 +233,14 @@ def test_the_last_proof_counts_and_a_failed_attempt_is_told(home: Home) -> None:
     proved(home, EVENING - timedelta(hours=2), ok=False, detail="disk full")
     with (home.root / "backups" / "proofs.jsonl").open("a") as file:
         file.write('{"at": "2026-07-1\n')  # a power cut
-    found = backups_of(home)
+    found = last_proof(home)
     assert (found.proved, found.failed) == (EVENING - timedelta(days=3), "disk full")
     assert not found.is_fresh(EVENING)
     report = daily_report(home, SECOND, EVENING)
-    assert any("last proved backup is of 13 Jul 2026" in one for one in attention(report))
+    assert any("last proved 2026-07-13" in one for one in attention(report))
     assert "The last attempt failed: disk full." in section(report, "Backups").lines
     proved(home, EVENING - timedelta(hours=1))
-    assert backups_of(home).failed == ""
+    assert last_proof(home).failed == ""
 
 
 # -- what cannot be read ---------------------------------------------------------------------------
@@ -294,22 +320,22 @@ def test_it_is_small_enough_to_be_sent(home: Home) -> None:
 
 def test_hostile_text_stays_text(home: Home) -> None:
     report = daily_report(home, SECOND, EVENING)
-    hostile = replace(report, alerts=(DayAlert(EVENING, f"{HOSTILE} and `{HOSTILE}`"),))
+    hostile = replace(report, alerts=(DayAlert(EVENING, HOSTILE, f"{HOSTILE} and `{HOSTILE}`"),))
     html = to_html(letter_of(hostile))
-    assert "<script" not in html and html.count("&lt;script&gt;") == 2
+    assert "<script" not in html and html.count("&lt;script&gt;") == 3
 
 
-def test_the_mail_says_the_same_twice_and_carries_the_page(home: Home) -> None:
+def test_the_announcement_says_the_same_and_carries_the_page(home: Home) -> None:
     report = daily_report(home, SECOND, EVENING)
     path = write_daily(report, home)
-    mail = daily_mail(report, path)
-    assert mail.subject == f"Daily report, 16 Jul 2026: {headline(report)}"
-    assert "\n" not in mail.subject and mail.attachments == (path,)
-    assert mail.html == path.read_text(encoding="utf-8")
-    shown = " ".join(Page(mail.html).text.split())
+    alert = announcement(letter_of(report), path, attention(report))
+    assert (alert.title, alert.attachment) == ("Daily report, 16 Jul 2026", path.name)
+    assert alert.happened.startswith(headline(report))
+    assert all(need in alert.detail for need in attention(report))
+    assert ("The day", "+₹24.41 (+0.02 %, charges ₹7.09)") in alert.figures
+    shown = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
     for words in (headline(report), "OTHER", "long 10", "103.20", "95.05", "of ₹1,00,000"):
-        assert words in mail.text and words in shown, words
-    assert "<" not in mail.text
+        assert words in text_of(report) and words in shown, words
 
 
 def test_the_replay_is_labelled_as_one(tmp_path: Path) -> None:
@@ -319,4 +345,4 @@ def test_the_replay_is_labelled_as_one(tmp_path: Path) -> None:
     assert (report.scope, report.day) == (Scope.REPLAY, SECOND)
     assert letter_of(report).label == "Replay of the sample: an exercise, no paper trading"
     assert section(report, "Paper trial").lines == ("A replay never counts towards it.",)
-    assert not any("no copy" in one for one in attention(report))
+    assert not any("Backup" in one for one in attention(report))

@@ -9,10 +9,11 @@ from kasauti.evolution.register import TrialRegister
 from kasauti.evolution.trials import DataSet, Death, Origin, Trial
 from kasauti.home import Home
 from kasauti.market.calendar import INDIA
+from kasauti.operations.announce import announcement
 from kasauti.operations.letter import to_html, to_text
 from kasauti.operations.unread import Unread
 from kasauti.operations.weekly import Best, Judged, Tried, WeeklySummary, weekly_summary
-from kasauti.operations.weekly_page import headline, letter_of, weekly_mail, write_weekly
+from kasauti.operations.weekly_page import headline, letter_of, write_weekly
 from kasauti.validation.reference_strategy import reference_strategy
 from kasauti.validation.seal import Vault
 from tests.execution.replays import GENES
@@ -101,15 +102,16 @@ def test_a_broken_register_costs_no_summary(tmp_path: Path) -> None:
     assert headline(found) == "The week's research could not be read in full."
 
 
-def test_it_is_written_and_mailed_as_one_page(tmp_path: Path) -> None:
+def test_it_is_written_and_announced_as_one_page(tmp_path: Path) -> None:
     searched(home := Home(tmp_path))
     found = summary(home)
     path = write_weekly(found, home)
     assert path == home.reports / "weekly-2026-07-18.html"
-    mail = weekly_mail(found, path)
-    assert mail.html == path.read_text(encoding="utf-8") == to_html(letter_of(found))
-    assert mail.subject.startswith("Research of the week to 18 Jul 2026: 3 strategies")
-    assert not Page(mail.html).open
+    page = path.read_text(encoding="utf-8")
+    assert page == to_html(letter_of(found)) and not Page(page).open
+    alert = announcement(letter_of(found), path)
+    assert (alert.title, alert.attachment) == ("Research of the week to 18 Jul 2026", path.name)
+    assert alert.happened.startswith("3 strategies")
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["first"] == "2026-07-12"
     assert (found.first, found.last) == (date(2026, 7, 12), date(2026, 7, 18))
 

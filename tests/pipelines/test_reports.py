@@ -9,8 +9,12 @@ import dagster as dg
 import pytest
 
 from assets.operations import DAILY_REPORT, WEEKLY_SUMMARY
+from kasauti.alerts.book import AlertBook
+from kasauti.alerts.model import Alert
+from kasauti.alerts.triggers import Trigger
 from kasauti.execution.nightly import record
 from kasauti.genome import genome_from_genes
+from kasauti.home import Home
 from kasauti.market.calendar import INDIA
 from kasauti.operations.daily import daily_report
 from kasauti.operations.unread import Unread
@@ -52,6 +56,13 @@ def metadata(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
     return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
 
+def reports_told(home: Home) -> list[Alert]:
+    """Return the reports that the alerts service is to send along."""
+    with closing(AlertBook(home.alerts)) as book:
+        alerts = [alert for _, alert in book.raised_on(MONDAY)]
+    return [alert for alert in alerts if alert.trigger == Trigger.REPORT]
+
+
 def test_the_evening_ends_with_the_report(own: Project) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         evening = run(own, instance, "evening")
@@ -66,6 +77,8 @@ def test_the_evening_ends_with_the_report(own: Project) -> None:
     assert "Paper trading" in page and shown["headline"] in page
     assert "| NIFTY50 (long " in shown["Open positions"]
     assert "| NIFTY50 (entry) |" in shown["Against the backtest"]
+    (told,) = reports_told(home)
+    assert shown["headline"] in told.happened and told.attachment == path.name
     report = daily_report(home, None, own.now())
     assert report.day == MONDAY
     assert not isinstance(report.regime, Unread)
@@ -102,9 +115,12 @@ def test_an_evening_that_broke_gets_its_report_too(own: Project) -> None:
         assert isinstance(wanted, dg.RunRequest)
         assert wanted.run_key == f"daily-report-{evening.run_id}"
         assert run(own, instance, "daily_report").success
+        assert run(own, instance, "daily_report").success
         assert "differs from the engine beyond tolerance" in (
             home.reports / f"daily-{MONDAY}.html"
         ).read_text(encoding="utf-8")
+    (told,) = reports_told(home)
+    assert "differs from the engine beyond tolerance" in told.detail
 
 
 def test_an_approval_is_in_force_until_code_bars_or_a_person_end_it(own: Project) -> None:
