@@ -16,6 +16,10 @@ from kasauti.home import PROJECT_ROOT, Home
 IMAGES = PROJECT_ROOT / "docs" / "images"
 LARGEST = 300_000  # bytes; a README must load quickly
 SHARPNESS = 1.5  # device pixels a point: text stays crisp where a README is shown narrower
+FLOW = (  # health stands beside all else
+    *("market", "features", "regimes", "evolution", "validation"),
+    *("signals", "execution", "operations"),
+)
 REPORT_SIZE = (1280, 1490)
 
 
@@ -36,7 +40,7 @@ def main(home: Path | None) -> None:
         view.browser() as running,
         view.new_page(running, sharpness=SHARPNESS) as page,
     ):
-        view.open_graph(page, address)
+        view.open_flow(page, address, FLOW, without="health")
         keep(page, "asset-graph")
         view.expect_uncovered(view.open_plot(page, address, "market/bars", "closes"))
         keep(page, "materialisation")

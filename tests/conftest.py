@@ -8,7 +8,7 @@ from tests.health.time_server import TimeServer
 
 
 @pytest.fixture
-def right_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def time_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have a time server say that the clock is right: the kernel may not know."""
     with TimeServer() as server:
         monkeypatch.setenv("KASAUTI_NTP_SERVER", server.address)

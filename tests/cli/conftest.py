@@ -12,7 +12,6 @@ import pytest
 from kasauti.cli import main
 from kasauti.home import Home
 from tests.execution.world import OPEN, World, at, entry, world
-from tests.health.time_server import TimeServer
 
 GENES = """
 entry = "crosses_above(ema(close, 12), ema(close, 26)) and rsi(close, 14) < 70"
@@ -75,14 +74,6 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         return Ran(code, *capsys.readouterr())
 
     return command
-
-
-@pytest.fixture
-def time_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A time server that agrees with this machine: its kernel may not know the time."""
-    with TimeServer() as server:
-        monkeypatch.setenv("KASAUTI_NTP_SERVER", server.address)
-        yield
 
 
 @pytest.fixture

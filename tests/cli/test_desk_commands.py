@@ -1,6 +1,5 @@
 """status, limits, signals and report on real ledgers, vaults and registers."""
 
-import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kasauti import commands
+from kasauti.backups.history import Tried, record
 from kasauti.evolution.register import DataSet, Origin, Trial, TrialRegister
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.events import LatchChanged, Reconciled, TradingState
@@ -53,9 +53,8 @@ PROCESSES = {
 @pytest.fixture
 def proved(home: Home) -> None:
     """A backup of today, whatever becomes of the paper ledger."""
-    home.backup_proofs.parent.mkdir(parents=True)
-    now = datetime.now(INDIA).isoformat()
-    written(home.backup_proofs, json.dumps({"at": now, "ok": True}) + "\n")
+    now = datetime.now(INDIA)
+    record(home, Tried(now, place="disk", name="b", ok=True))
 
 
 # -- status --------------------------------------------------------------------------------------

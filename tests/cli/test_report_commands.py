@@ -11,8 +11,8 @@ from tests.operations.paper_days import EVENING, SECOND, two_days
 
 
 @pytest.fixture(autouse=True)
-def _evening(monkeypatch: pytest.MonkeyPatch, right_clock: None) -> None:
-    del right_clock
+def _evening(monkeypatch: pytest.MonkeyPatch, time_server: None) -> None:
+    del time_server
     monkeypatch.setattr(report_commands, "_now", lambda: EVENING)
 
 

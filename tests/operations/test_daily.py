@@ -36,7 +36,7 @@ from tests.operations.paper_days import EVENING, FIRST, HOSTILE, SECOND, two_day
 from tests.operations.test_report import Page
 
 MAIL_SIZE = 100_000
-pytestmark = pytest.mark.usefixtures("right_clock")
+pytestmark = pytest.mark.usefixtures("time_server")
 
 
 @pytest.fixture(scope="module")

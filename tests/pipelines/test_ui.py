@@ -23,6 +23,8 @@ from tests.pipelines.browser import expect_uncovered
 SPECS = list(defs.resolve_all_asset_specs())
 GROUPS = sorted({str(spec.group_name) for spec in SPECS})
 NAMES = Counter(spec.key.path[-1] for spec in SPECS)  # features and signals both have a "daily"
+# What the demo does not make: health is looked at on a schedule, a backup is its owner's wish.
+NOT_MADE = {spec.key.path[-1] for spec in SPECS if spec.group_name == "health"} | {"backup"}
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,10 @@ def test_the_graph_shows_every_group_and_every_asset(graph: Page) -> None:
     for name, count in NAMES.items():
         nodes = view.assets_in_graph(graph, name)
         expect(nodes).to_have_count(count)
+        state = "Never materialized" if name in NOT_MADE else "Materialized"
         for node in nodes.all():
             expect_uncovered(node.get_by_text(name, exact=True))
-            expect_uncovered(node.get_by_text("Materialized", exact=True))
+            expect_uncovered(node.get_by_text(state, exact=True))
     expect(graph.get_by_role("dialog")).to_have_count(0)
 
 
