@@ -18,6 +18,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "check"
         ("ruff format", False),
         ("mypy", False),
         ("python -m pytest tests/assets", False),
+        ("python -m pytest tests/alerts", False),
         ("python -m pytest --ignore", False),
         ("python -m pytest tests/bench/test_ratio.py", False),
     ],

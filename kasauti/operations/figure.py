@@ -118,6 +118,7 @@ class Plot:
         """
         buffer = io.StringIO()
         with style_context():
+            self._lay_out()
             self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         text = buffer.getvalue()
         text = text[text.index("<svg") :]
@@ -132,6 +133,17 @@ class Plot:
         opening, rest = text.split(">", 1)
         opening = head + _SIZE.sub("", opening.removeprefix("<svg"))
         return f"{opening}>{_BREAK.sub(' ', rest)}"
+
+    def _lay_out(self) -> None:
+        """Find the places of axes and texts once; with an engine set, saving draws all twice."""
+        import matplotlib
+
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+            # "none" would leave an engine that does nothing, for which all is drawn twice, too.
+            with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+                self.figure.set_layout_engine(None)
 
     @property
     def markdown(self) -> str:

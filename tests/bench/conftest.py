@@ -26,7 +26,7 @@ TINY = replace(
     generation=20,
     generations=2,
     rounds=1,
-    execution=ExecutionPlan(processes=2, seconds=0.6, orders=3, kills=1, events=1_000, writes=5),
+    execution=ExecutionPlan(processes=1, seconds=0.8, orders=3, kills=1, events=1_000, writes=5),
 )
 
 

@@ -134,7 +134,7 @@ def test_packed_rules_equal_whole_rows_bit_for_bit(length: int, damage: str) -> 
 
 @pytest.mark.parametrize("length", [2, 65, 300, 1025])
 @pytest.mark.parametrize("damage", ["holed", "still"])
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(genomes=st.lists(strategies.genomes(), min_size=4, max_size=16))
 def test_whatever_the_language_can_say_is_the_same_packed(
     length: int, damage: str, genomes: list[Genome]

@@ -40,8 +40,9 @@ def passed(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 def tick(
     project: Project, instance: dg.DagsterInstance, at: datetime = FRIDAY
 ) -> dg.RunRequest | dg.SkipReason:
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
-    found = every_quarter_hour(context, project=project)
+    # Closed here: left to the collector, it would name a closed instance as Dagster's current one.
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at) as context:
+        found = every_quarter_hour(context, project=project)
     assert isinstance(found, dg.RunRequest | dg.SkipReason)
     return found
 

@@ -52,11 +52,11 @@ def test_a_sample_of_the_matrix_holds_and_kills_at_every_step() -> None:
         missing = set(failpoints.STEPS) - {case.step for case in wanted}
         all_of_it = list(cases(seed, fault, sessions=1))
         chosen = [case for case in all_of_it if case.step in missing and not case.paused]
-        wanted += chosen + rng.sample(all_of_it, 6)
+        wanted += chosen + rng.sample(all_of_it, 1)
     results = list(run_cases(wanted))
     assert _bad(results) == {}
     assert {result.case.step for result in results if result.kills} == set(failpoints.STEPS)
-    assert len(results) >= 60
+    assert len(results) >= 35
     assert sum(result.kills for result in results) >= 0.9 * len(results)
 
 
