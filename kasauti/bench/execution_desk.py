@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import Any
@@ -141,7 +142,8 @@ def measure_decisions(
     _tell_prices(folder, origin)
     with closing(_opened(place)) as ledger:
         _await(lambda: ledger.book().limits_day is not None)
-        given = (place, origin, per_second, seconds)
+        # All begin together: while eight interpreters start, nothing else on two cores is in time.
+        given = (place, origin, per_second, seconds, context.Barrier(processes))
         senders = [
             context.Process(target=_claim, args=(number, *given)) for number in range(processes)
         ]
@@ -284,9 +286,13 @@ def _desk(place: Place, origin: float) -> Iterator[DeskProcess]:
 # -- those who want orders -----------------------------------------------------------------------
 
 
-def _claim(number: int, place: Place, origin: float, per_second: float, seconds: float) -> None:
-    clock, begun = _clock(origin), monotonic()
+def _claim(
+    number: int, place: Place, origin: float, per_second: float, seconds: float, ready: Barrier
+) -> None:
+    clock = _clock(origin)
     with closing(_opened(place)) as ledger:
+        ready.wait(PATIENCE.total_seconds())
+        begun = monotonic()
         for count in range(int(per_second * seconds)):
             sleep(max(begun + (count + number / 10) / per_second - monotonic(), 0))
             now, symbol = clock.now(), SYMBOLS[(number + count) % len(SYMBOLS)]
