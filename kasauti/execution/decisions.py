@@ -22,6 +22,7 @@ from kasauti.execution.views import OrderView
 
 SECOND = timedelta(seconds=1)
 PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
+UNSEEN = (OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED)  # answered at most
 
 
 def next_actions(view: View) -> list[Action]:
@@ -39,7 +40,9 @@ def next_actions(view: View) -> list[Action]:
     actions += [
         Release(intent)
         for intent in due
-        if intent.purpose in PROTECTIVE and not view.is_unheard(intent)
+        if intent.purpose in PROTECTIVE
+        and not view.is_unheard(intent)
+        and not _awaits_stop(intent, live)
     ]
     entries = [intent for intent in due if intent.purpose is Purpose.ENTRY]
     entries.sort(key=lambda i: rank_key(i.score, i.genome_hash, i.symbol))
@@ -125,6 +128,19 @@ def _guards(intent: Intent, live: list[OrderView]) -> list[OrderView]:
         and order.intent.purpose in PROTECTIVE
         and order.state.is_working
     ]
+
+
+def _awaits_stop(intent: Intent, live: list[OrderView]) -> bool:
+    """Whether it is a target whose stop went out and was not seen in the broker's book yet.
+
+    That stop may have been executed at once: a target beside it would sell the shares again.
+    """
+    return intent.purpose is Purpose.TARGET and any(
+        order.intent.symbol == intent.symbol
+        and order.intent.purpose is Purpose.STOP
+        and order.state in UNSEEN
+        for order in live
+    )
 
 
 def _waits_for_room(intent: Intent, live: list[OrderView], view: View) -> bool:
