@@ -290,11 +290,17 @@ class Ledger:
 
         One connection is kept for it: to take one from the pool costs four times the question.
         """
+        with self._looking() as connection:
+            return int(connection.exec_driver_sql(_SEQ).scalar_one() or 0)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Connection]:
+        """Give the kept connection for one statement, which is a single trip to a server."""
         with self._told():
             try:
                 if self._look is None:
                     self._look = schema.looking(self.engine).connect()
-                return int(self._look.exec_driver_sql(_SEQ).scalar_one() or 0)
+                yield self._look
             except SQLAlchemyError:
                 self._stop_looking()
                 raise
@@ -308,7 +314,7 @@ class Ledger:
 
     def head(self) -> Anchor:
         """Return number and hash of the last event, to be kept elsewhere as an anchor."""
-        with self._reading() as connection:
+        with self._looking() as connection:
             head = records.head(connection)
         if head is None:
             raise LedgerError(f"{self.place} has no events, not even its first: restore a backup")
@@ -341,13 +347,19 @@ class Ledger:
 
     def book(self) -> Book:
         """Return what the events amount to; only those that are new are read."""
-        if self.seq() == self._book.seq:
+        known = self._book.seq
+        if (last := self.seq()) == known:
             return self._book
         take = self._book.take
+        select_rows = self._selected if last - known > BATCH else self._selected_at_once
         with _without_collector():
-            for seq, epoch, at, kind, payload in self._selected(_FOR_BOOK, self._book.seq):
+            for seq, epoch, at, kind, payload in select_rows(_FOR_BOOK, known):
                 take(seq, epoch, _time(at), for_book(kind, payload))
         return self._book
+
+    def _selected_at_once(self, query: Select[Any], after: int) -> Sequence[Any]:
+        with self._looking() as connection:
+            return connection.execute(query, {"after": after}).all()
 
     def _selected(self, query: Select[Any], after: int) -> Iterator[Any]:
         with self._reading() as connection:
