@@ -388,27 +388,24 @@ def test_shares_whose_sale_only_the_order_book_shows_are_not_sold_again(tmp_path
         assert len([row for row in w.broker.orders() if row.order.side is OrderSide.SELL]) == 2
 
 
-def test_no_target_goes_out_beside_a_stop_that_was_not_seen_yet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stop was executed as it arrived, and the broker's books are a moment old."""
+def test_no_target_goes_out_beside_a_stop_that_was_not_seen_yet(tmp_path: Path) -> None:
+    """The stop was executed as it arrived, and the broker's book is a moment old."""
     both = replace(PROTECTION, target=Offset(D(5)))
-    with world(tmp_path) as w:
+    with world(tmp_path, plan=FaultPlan({})) as w:
         buy(w, protection=both)
         w.desk.step(OPEN + SECOND)
-        for order in [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]:
+        taken_back = [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]
+        for order in taken_back:
             w.broker.end(order.tag, OrderState.CANCELLED, "by hand", at(10))
-        known = {row.order.tag for row in w.broker.orders()}
-        orders, trades = w.broker.orders, w.broker.trades
-        with monkeypatch.context() as old:
-            shown = [row for row in orders() if row.order.tag in known]
-            told = list(trades())
-            old.setattr(w.broker, "orders", lambda: shown)
-            old.setattr(w.broker, "trades", lambda: told)
-            w.tick(at(10), "94")
-            w.desk.step(at(10, 0, 1))
-            again = [row for row in orders() if row.order.tag not in known]
-            assert [row.state for row in again] == [OrderState.FILLED], "the stop alone"
+        assert w.faulty is not None
+        w.faulty.orders()
+        w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})  # from here on it stays as it was read
+        w.tick(at(10), "94")
         w.desk.step(at(10, 0, 2))
+        sold = [row for row in w.broker.orders() if row.order.side is OrderSide.SELL]
+        assert [row.state for row in sold[len(taken_back) :]] == [OrderState.FILLED], "one stop"
+        w.faulty.plan = FaultPlan({})
+        w.desk.step(at(10, 0, 4))
         assert "TEST" not in w.desk.book.positions
-        assert sum(fill.quantity for fill in trades() if fill.side is OrderSide.SELL) == 10
+        sales = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
+        assert sum(fill.quantity for fill in sales) == 10
