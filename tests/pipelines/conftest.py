@@ -1,8 +1,9 @@
-"""The state that a small demo leaves, made once for all tests here."""
+"""The state that a small demo leaves, made once; and no test meets the instance of another."""
 
 from collections.abc import Iterator
 
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from kasauti.home import Home
 from kasauti.operations.progress import Progress
@@ -26,3 +27,14 @@ def demo_home(demo_project: Project) -> Iterator[Home]:
             patch.setenv(name, "")
         Demo(demo_project, Progress(quiet=True)).run()
     yield demo_project.workspace().home
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_of_before() -> Iterator[None]:
+    """Begin without a current instance: Dagster may still name one that an earlier test closed.
+
+    It keeps the storage of definitions' state in a context variable, and contexts that end in
+    another order than they began leave that of a dead instance behind (dagster 1.13).
+    """
+    with set_defs_state_storage(None):
+        yield
