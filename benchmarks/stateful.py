@@ -15,7 +15,8 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.marks import write_between
-from tests.execution.stateful import Broken, Played, play
+from tests.execution.laws import Broken
+from tests.execution.stateful import Played, play
 
 PART = 10_000  # steps that one seed is good for here
 

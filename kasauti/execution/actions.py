@@ -12,12 +12,15 @@ from kasauti.execution.views import OrderView, Position
 from kasauti.market.calendar import Session
 from kasauti.market.markets import Market
 
+NOT_NEEDED = "NOT_NEEDED"  # a protective order whose shares are sold, or are being sold
+
 
 @dataclass(frozen=True)
 class Expire:
-    """Past its window and never sent."""
+    """Let a queued intent go that is never sent: past its window, or not needed any more."""
 
     key: str
+    code: str = "EXPIRED"
 
 
 @dataclass(frozen=True)

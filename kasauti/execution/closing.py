@@ -7,7 +7,7 @@ way step by step, never beyond the band. What broker or gate refuse is tried aga
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 
-from kasauti.execution.actions import Action, Cancel, Commit, View
+from kasauti.execution.actions import NOT_NEEDED, Action, Cancel, Commit, Expire, View
 from kasauti.execution.model import Intent, OrderSide, Product, Purpose, round_to_tick
 from kasauti.execution.orders import OrderState
 from kasauti.execution.reconcile import NEVER_ARRIVED
@@ -93,12 +93,15 @@ def protect(position: Position, mine: list[OrderView], leaving: int, view: View)
             continue
         orders = [order for order in mine if order.intent.purpose is purpose]
         excess = sum(map(view.unfilled, orders)) + leaving - view.held(position)
+        queued = [order for order in orders if order.state is OrderState.QUEUED]
         resting = [order for order in orders if is_resting(order)]
         if excess < 0:
             before = _earlier_today(position, purpose, view)
             if may_try(before, view.now):
                 order = _protective(position, purpose, level, -excess, before, view)
                 actions.append(Commit(order))
+        elif excess > 0 and queued:
+            actions.append(Expire(queued[-1].intent.key, NOT_NEEDED))
         elif excess > 0 and resting:
             actions.append(Cancel(resting[-1].intent.tag))
     return actions

@@ -7,6 +7,7 @@ entries, the best ranked first.
 from datetime import timedelta
 
 from kasauti.execution import closing
+from kasauti.execution.actions import NOT_NEEDED
 from kasauti.execution.actions import Action as Action
 from kasauti.execution.actions import Cancel as Cancel
 from kasauti.execution.actions import Commit as Commit
@@ -28,19 +29,18 @@ UNSEEN = (OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED)  # answered 
 def next_actions(view: View) -> list[Action]:
     """Return what is to be done now, most urgent first; each needs a fresh look afterwards."""
     live = view.book.live_orders()
-    actions: list[Action] = [
-        Expire(order.intent.key)
-        for order in live
-        if order.state is OrderState.QUEUED and view.now >= order.intent.valid_until
-    ]
+    queued = [order.intent for order in live if order.state is OrderState.QUEUED]
+    actions: list[Action] = [Expire(i.key) for i in queued if view.now >= i.valid_until]
+    actions += [Expire(i.key, NOT_NEEDED) for i in queued if _is_orphan(i, view)]
     actions += [Cancel(order.intent.tag) for order in live if _is_to_be_cancelled(order, view)]
     due = [order.intent for order in live if _is_due(order, view)]
     actions += _exits(view, live)
     actions += _protection(view, live)
     actions += [
         Release(intent)
+        for purpose in PROTECTIVE  # the order rate may let only one out: the stop
         for intent in due
-        if intent.purpose in PROTECTIVE
+        if intent.purpose is purpose
         and not view.is_unheard(intent)
         and not _awaits_stop(intent, live)
     ]
@@ -94,7 +94,7 @@ def _exits(view: View, live: list[OrderView]) -> list[Action]:
     for intent in _leaving(view, live):
         if _is_out(intent, live) or view.is_unheard(intent) or _waits_for_room(intent, live, view):
             continue
-        guards = _guards(intent, live)
+        guards = [] if _is_too_much(intent, view) else _guards(intent, live)
         actions += [Cancel(order.intent.tag) for order in guards if is_resting(order)]
         if not guards:
             known = view.book.order(intent.key) is not None
@@ -119,6 +119,12 @@ def _is_out(intent: Intent, live: list[OrderView]) -> bool:
     )
 
 
+def _is_too_much(intent: Intent, view: View) -> bool:
+    """Whether the gate will refuse it for closing more than is held: no stop goes for that."""
+    position = view.book.positions.get(intent.symbol)
+    return position is None or intent.quantity > abs(position.quantity)
+
+
 def _guards(intent: Intent, live: list[OrderView]) -> list[OrderView]:
     """Return the protective orders that must go before the exit can."""
     return [
@@ -128,6 +134,13 @@ def _guards(intent: Intent, live: list[OrderView]) -> list[OrderView]:
         and order.intent.purpose in PROTECTIVE
         and order.state.is_working
     ]
+
+
+def _is_orphan(intent: Intent, view: View) -> bool:
+    """Whether it protects a position that is not there any more."""
+    position = view.book.positions.get(intent.symbol)
+    is_its = position is not None and position.parent == intent.parent
+    return intent.purpose in PROTECTIVE and not is_its
 
 
 def _awaits_stop(intent: Intent, live: list[OrderView]) -> bool:
@@ -160,6 +173,13 @@ def _protection(view: View, live: list[OrderView]) -> list[Action]:
             continue
         mine = [order for order in live if order.intent.symbol == position.symbol]
         exits = [order for order in mine if order.intent.purpose is Purpose.EXIT]
-        leaving = sum(view.unfilled(o) for o in exits if o.state.is_working or _is_due(o, view))
+        leaving = sum(view.unfilled(o) for o in exits if _is_leaving(o, live, view))
         actions += closing.protect(position, mine, leaving, view)
     return actions
+
+
+def _is_leaving(order: OrderView, live: list[OrderView], view: View) -> bool:
+    """Whether an exit is at the broker, or is the next that goes there."""
+    intent = order.intent
+    refused = _is_too_much(intent, view) or _is_out(intent, live)
+    return order.state.is_working or (_is_due(order, view) and not refused)

@@ -348,8 +348,8 @@ class Desk:
     def _act(self, action: decisions.Action, now: datetime) -> bool:
         """Do one thing; False if gate or broker ask to wait."""
         match action:
-            case decisions.Expire(key):
-                self._append(IntentDropped(key, OrderEvent.EXPIRE, "EXPIRED"), now)
+            case decisions.Expire(key, code):
+                self._append(IntentDropped(key, OrderEvent.EXPIRE, code), now)
                 failpoints.reach("desk.expired")
             case decisions.Commit(intent):
                 failpoints.reach("desk.before_own_intent")

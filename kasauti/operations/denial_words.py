@@ -47,6 +47,7 @@ MEANINGS: dict[str, str] = {
     "LOSING_STREAK": "too many losses in a row were waiting for a person's look",
     # What is said without the gate.
     "EXPIRED": "its time was over before it could be sent",
+    "NOT_NEEDED": "what it protected was sold, or being sold, before it could be sent",
     "DESK_DOWN": "no desk was there to send it",
     "NEVER_ARRIVED": "it never arrived at the broker, and is not sent twice",
 }

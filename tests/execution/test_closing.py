@@ -409,3 +409,106 @@ def test_no_target_goes_out_beside_a_stop_that_was_not_seen_yet(tmp_path: Path) 
         assert "TEST" not in w.desk.book.positions
         sales = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
         assert sum(fill.quantity for fill in sales) == 10
+
+
+@pytest.mark.parametrize(
+    ("limit", "sold"),
+    [
+        pytest.param("95.00", 10, id="executed as it arrived"),
+        pytest.param("104.00", 0, id="rests"),
+    ],
+)
+def test_no_waiting_target_goes_out_beside_an_exit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sold: int
+) -> None:
+    """The broker's book is a moment old, and the target waited until its stop would be seen."""
+    both = replace(PROTECTION, target=Offset(D(5)))
+    with world(tmp_path, plan=FaultPlan({})) as w:
+        wanted = entry(protection=both)
+        buy(w, protection=both)
+        w.desk.step(OPEN + SECOND)
+        taken_back = [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]
+        for order in taken_back:
+            w.broker.end(order.tag, OrderState.CANCELLED, "by hand", at(10))
+        assert w.faulty is not None
+        w.faulty.orders()
+        w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})  # from here on it stays as it was read
+        w.desk.step(at(10, 0, 2))
+        waiting = [o for o in w.desk.book.live_orders() if o.intent.purpose is Purpose.TARGET]
+        assert [order.state for order in waiting] == [OrderState.QUEUED]
+        until = at(10, 10)
+        w.desk.submit(closing(wanted, limit_price=D(limit), valid_until=until), at(10, 0, 4))
+        place = w.faulty.place
+
+        def place_and_lag(order: Order, when: datetime) -> Reply:
+            assert w.faulty is not None
+            w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})
+            return place(order, when)
+
+        w.faulty.plan = FaultPlan({})
+        monkeypatch.setattr(w.faulty, "place", place_and_lag)
+        for second in (4, 6, 8):
+            w.desk.step(at(10, 0, second))
+        at_work = [
+            w.desk.book.orders[row.order.tag].intent.purpose
+            for row in w.broker.orders()
+            if row.order.side is OrderSide.SELL and row.state is not OrderState.CANCELLED
+        ]
+        assert at_work == [Purpose.EXIT]
+        monkeypatch.undo()
+        w.faulty.plan = FaultPlan({})
+        w.desk.step(at(10, 1))
+        sales = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
+        assert sum(fill.quantity for fill in sales) == sold
+        for seconds in (0, 1, 2):  # two orders a second
+            w.desk.step(until + timedelta(seconds=seconds))
+            assert not seconds or sold or w.working(Purpose.STOP), "the stop goes first"
+        covered = [len(w.working(purpose)) for purpose in (Purpose.STOP, Purpose.TARGET)]
+        assert covered == ([0, 0] if sold else [1, 1]), "who stays is protected again"
+        assert not [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
+
+
+def test_an_exit_of_more_than_is_held_takes_no_stop_away(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        (first,) = stops(w)
+        too_much = closing(entry(), quantity=11, valid_from=at(10), valid_until=at(10, 10))
+        w.desk.submit(too_much, at(10))
+        w.desk.step(at(10))
+        assert (w.order(too_much).state, w.order(too_much).code) == (
+            OrderState.DENIED,
+            "WOULD_FLIP",
+        )
+        assert stops(w) == [first]
+
+
+def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w)
+        given = {"limit_price": D(104), "valid_from": at(10), "valid_until": at(10, 10)}
+        w.desk.submit(closing(entry(), quantity=4, **given), at(10))
+        for second in range(3):
+            w.desk.step(at(10, 0, second))
+        w.desk.submit(closing(entry(), key="another", quantity=5, **given), at(10, 1))
+        for second in range(3):
+            w.desk.step(at(10, 1, second))
+            assert [stop.quantity for stop in stops(w)] == [6]
+        assert [view.intent.quantity for view in w.working(Purpose.EXIT)] == [4]
+
+
+def test_a_waiting_target_is_dropped_for_one_that_fits_beside_an_exit(tmp_path: Path) -> None:
+    """Two orders a second: entry and stop went out, the target waits when a part is sold."""
+    both = replace(PROTECTION, target=Offset(D(5)))
+    with world(tmp_path) as w:
+        buy(w, protection=both)
+        (waiting,) = [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
+        assert waiting.intent.purpose is Purpose.TARGET
+        w.desk.submit(closing(entry(protection=both), quantity=4, limit_price=D(104)), OPEN)
+        for second in range(6):
+            w.desk.step(OPEN + second * SECOND)
+        assert w.order(waiting.intent).code == "NOT_NEEDED"
+        resting = {
+            purpose: [view.intent.quantity for view in w.working(purpose)]
+            for purpose in (Purpose.STOP, Purpose.TARGET, Purpose.EXIT)
+        }
+        assert resting == {Purpose.STOP: [6], Purpose.TARGET: [6], Purpose.EXIT: [4]}

@@ -15,7 +15,8 @@ from kasauti.execution.controls import CONTROLS
 from kasauti.execution.gate import Gate
 from kasauti.execution.lease import Lease
 from kasauti.execution.model import Intent
-from tests.execution.stateful import Broken, play
+from tests.execution.laws import Broken
+from tests.execution.stateful import play
 
 STEPS = 4_000
 HAPPENED = (
@@ -37,21 +38,24 @@ def test_nothing_breaks_and_everything_happens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("controls", "seed"),
+    ("controls", "seed", "found"),
     [
-        pytest.param({"K01", "K03"}, 1, id="entries while everything is stopped"),
-        pytest.param({"K12"}, 2, id="too much in open entries"),
-        pytest.param({"K14"}, 1, id="too many positions"),
-        pytest.param({"K15"}, 1, id="too much altogether"),
-        pytest.param({"K16"}, 2, id="too many orders a second"),
-        pytest.param({"K30"}, 1, id="more sold than is held"),
-        pytest.param({"K35"}, 1, id="too many trades a day"),
-        pytest.param({"K36"}, 2, id="too much risk"),
+        pytest.param({"K01", "K03"}, 1, "while trading is stopped", id="entries after a stop"),
+        pytest.param({"K12"}, 2, "over the value limits", id="too much in open entries"),
+        pytest.param({"K14"}, 2, "takes a slot that is taken", id="too many positions"),
+        pytest.param({"K15"}, 4, "over the gross limit", id="too much altogether"),
+        pytest.param({"K16"}, 5, "orders a second", id="too many orders a second"),
+        pytest.param({"K30"}, 5, "sells more than is held", id="more sold than is held"),
+        pytest.param({"K35"}, 1, "is trade 6 of 5", id="too many trades a day"),
+        pytest.param({"K36"}, 2, "without a stop", id="no stop"),
+        pytest.param({"K36"}, 7, "risks too much", id="too much risk"),
     ],
 )
-def test_a_control_that_is_missing_is_missed(tmp_path: Path, controls: set[str], seed: int) -> None:
+def test_a_control_that_is_missing_is_missed(
+    tmp_path: Path, controls: set[str], seed: int, found: str
+) -> None:
     kept = [control for control in CONTROLS if control.id not in controls]
-    with pytest.raises(Broken):
+    with pytest.raises(Broken, match=found):
         play(tmp_path, seed, STEPS, kept)
 
 
