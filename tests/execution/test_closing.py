@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -485,7 +486,11 @@ def test_an_exit_of_more_than_is_held_takes_no_stop_away(tmp_path: Path) -> None
 def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         buy(w)
-        given = {"limit_price": D(104), "valid_from": at(10), "valid_until": at(10, 10)}
+        given: dict[str, Any] = {
+            "limit_price": D(104),
+            "valid_from": at(10),
+            "valid_until": at(10, 10),
+        }
         w.desk.submit(closing(entry(), quantity=4, **given), at(10))
         for second in range(3):
             w.desk.step(at(10, 0, second))
