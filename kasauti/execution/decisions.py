@@ -4,10 +4,11 @@ The order within a moment is that of section 4.2: a rule or time exit first, the
 entries, the best ranked first.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from kasauti.execution import closing
-from kasauti.execution.actions import NOT_NEEDED
+from kasauti.execution.actions import CLIPPED, NOT_NEEDED
 from kasauti.execution.actions import Action as Action
 from kasauti.execution.actions import Cancel as Cancel
 from kasauti.execution.actions import Commit as Commit
@@ -34,7 +35,7 @@ def next_actions(view: View) -> list[Action]:
     actions += [Expire(i.key, NOT_NEEDED) for i in queued if _is_orphan(i, view)]
     actions += [Cancel(order.intent.tag) for order in live if _is_to_be_cancelled(order, view)]
     due = [order.intent for order in live if _is_due(order, view)]
-    actions += _exits(view, live)
+    actions += _clips(due, view) or _exits(view, live)
     actions += _protection(view, live)
     actions += [
         Release(intent)
@@ -79,7 +80,8 @@ def _is_to_be_cancelled(order: OrderView, view: View) -> bool:
     if _in_auction(intent.symbol, view) or closing.is_overtaken(order, view):
         return True
     orphan = purpose is not Purpose.ENTRY and intent.symbol not in view.book.positions
-    return orphan or (closing.may_reprice(order, view) and order.sent_at != view.now)
+    rested = order.sent_at is None or view.now - order.sent_at >= SECOND
+    return orphan or (closing.may_reprice(order, view) and rested)
 
 
 def _in_auction(symbol: str, view: View) -> bool:
@@ -120,9 +122,27 @@ def _is_out(intent: Intent, live: list[OrderView]) -> bool:
 
 
 def _is_too_much(intent: Intent, view: View) -> bool:
-    """Whether the gate will refuse it for closing more than is held: no stop goes for that."""
+    """Whether an exit would close more than is held; no stop goes for what the gate refuses."""
+    return intent.quantity > _closable(intent, view)
+
+
+def _closable(intent: Intent, view: View) -> int:
+    """Return the shares that an exit can close by the ledger, 0 if it would open a position."""
     position = view.book.positions.get(intent.symbol)
-    return position is None or intent.quantity > abs(position.quantity)
+    closes = position is not None and position.sign == -intent.side.sign
+    return abs(position.quantity) if position is not None and closes else 0
+
+
+def _clips(due: list[Intent], view: View) -> list[Action]:
+    """Return an exit of as much as is held for one of more: a stop may have sold the rest."""
+    actions: list[Action] = []
+    for intent in due:
+        shares = _closable(intent, view)
+        if intent.purpose is Purpose.EXIT and 0 < shares < intent.quantity:
+            clipped = replace(intent, key=f"{intent.key}|{CLIPPED}", quantity=shares)
+            known = view.book.order(clipped.key) is not None
+            actions.append(Expire(intent.key, CLIPPED) if known else Commit(clipped))
+    return actions
 
 
 def _guards(intent: Intent, live: list[OrderView]) -> list[OrderView]:

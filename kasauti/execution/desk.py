@@ -3,7 +3,8 @@
 It reconciles before it acts, releases intents through the gate, keeps positions protected.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -47,6 +48,7 @@ from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
 RECALL_AGAIN = timedelta(seconds=5)
+MOST_RECALLS = 3  # of orders of one symbol; then a person has to look
 RATE = "ORDER_RATE"  # the only reason to wait that holds for every order
 MOST_ACTIONS = 10_000  # in one step; more means that two of them undo each other
 
@@ -81,12 +83,13 @@ class Desk:
         self._comparison: Comparison | None = None
         self._standing = reconcile.Standing()
         self._seen = breakers.NOTHING_SEEN
-        self._waiting: set[str] = set()  # intents that the gate told to wait at this moment
+        self._waiting: set[str] = set()  # orders that gate or broker told to wait at this moment
+        self._refused: dict[str, int] = {}  # how often the broker would not cancel an order
         self._asked: set[str] = set()  # tags whose cancel this desk asked for
         self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
         self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
         self._snapshot: Snapshot | None = None  # the last one
-        self._recalled: dict[str, datetime] = {}  # those that work though they ended here
+        self._recalled: dict[str, datetime] = {}  # those that should not work as they do
 
     @property
     def book(self) -> Book:
@@ -157,8 +160,15 @@ class Desk:
             raise LedgerError(f"the ledger has no intent {key}: submit it first")
         return order.outcome
 
-    def step(self, now: datetime) -> bool:
+    def step(self, now: datetime, clock: Callable[[], datetime] | None = None) -> bool:
         """Reconcile and do all that is due at `now`.
+
+        Parameters
+        ----------
+        now : datetime
+        clock : callable or None
+            Tells the time before each action, since a broker may take seconds to answer: what is
+            due then goes out then. None: no time passes in a step, as in a replay.
 
         Returns
         -------
@@ -169,6 +179,7 @@ class Desk:
         self._watch(compared, now)
         self._waiting.clear()
         for _ in range(MOST_ACTIONS):
+            now = now if clock is None else max(now, clock())
             view = self._view(now)
             actions = [action for action in decisions.next_actions(view) if not self._waits(action)]
             if not actions:
@@ -180,7 +191,13 @@ class Desk:
         )
 
     def _waits(self, action: decisions.Action) -> bool:
-        return isinstance(action, decisions.Release) and action.intent.key in self._waiting
+        """Whether it has to wait; all other orders go on meanwhile."""
+        match action:
+            case decisions.Release(intent):
+                return intent.tag in self._waiting
+            case decisions.Cancel(tag):
+                return tag in self._waiting
+        return False
 
     def reconcile(self, now: datetime, *, always_record: bool = False) -> Comparison:
         """Take in what happened at the broker and compare; differences close entries.
@@ -195,15 +212,17 @@ class Desk:
             found: tuple[str, ...] = (f"{reconcile.UNREAD}: {error}",)
         else:
             self._learn(snapshot, now)
-            differences = reconcile.compare(self.book, snapshot, self._closes_of(snapshot))
+            closes = self._closes_of(snapshot)
+            differences = reconcile.compare(self.book, snapshot, closes)
             settled = self._standing.settled(differences, now)
             if settled:
                 failpoints.reach("desk.before_adopting")
                 self.ledger.append_all(settled, at=now, epoch=self._lease.epoch)
                 failpoints.reach("desk.adopted")
                 self._learn(snapshot, now)
-                differences = reconcile.compare(self.book, snapshot, {})
-            found = tuple(difference.text for difference in differences)
+                differences = reconcile.compare(self.book, snapshot, closes)
+            stuck = reconcile.stuck(self.book, self._refused)
+            found = tuple(sorted([*(difference.text for difference in differences), *stuck]))
             self._unheard = reconcile.unheard(self.book, snapshot)
         return self._compared(found, now, always_record)
 
@@ -256,7 +275,7 @@ class Desk:
             return None
 
     def _learn(self, snapshot: Snapshot, now: datetime) -> None:
-        """Take in the news of our orders; one that works though it has ended is taken back."""
+        """Take in the news of our orders; one that should not work as it does is taken back."""
         asked = self._asked
 
         def moves(book: Book, snapshot: Snapshot) -> list[Entry]:
@@ -271,11 +290,22 @@ class Desk:
                 self.ledger.append_all(entries, at=now, epoch=self._lease.epoch)
                 failpoints.reach("desk.news_recorded")
                 book = self.book
-        for tag in reconcile.revenants(book, snapshot):
+        for tag in [*reconcile.revenants(book, snapshot), *self._altered(snapshot)]:
             asked_at = self._recalled.get(tag)
             if asked_at is None or now - asked_at >= RECALL_AGAIN:
                 self._recalled[tag] = now
                 self._gate.cancel(tag, now)
+
+    def _altered(self, snapshot: Snapshot) -> list[str]:
+        """Return our orders that were changed at the broker; but one that changes all is let be."""
+        book, recalled = self.book, Counter[str]()
+        for tag in self._recalled:
+            recalled[book.orders[tag].intent.symbol] += 1
+        return [
+            tag
+            for tag in reconcile.altered(book, snapshot)
+            if tag in self._recalled or recalled[book.orders[tag].intent.symbol] < MOST_RECALLS
+        ]
 
     def _closes_of(self, snapshot: Snapshot) -> dict[str, Decimal]:
         known = {row.symbol: self._references(row.symbol) for row in snapshot.positions}
@@ -359,7 +389,9 @@ class Desk:
                 self._asked.add(tag)
                 taken = self._gate.cancel(tag, now)
                 self.reconcile(now)
-                return taken or tag not in self.book.live
+                if not taken and tag in self.book.live:
+                    self._waiting.add(tag)
+                    self._refused[tag] = self._refused.get(tag, 0) + 1
             case decisions.Release(intent) if self._is_at_broker(intent.tag):
                 self.reconcile(now)  # which takes in that it went out before a restore
                 return self.outcome(intent.key) is not Outcome.QUEUED
@@ -368,7 +400,7 @@ class Desk:
                 if ruling.passage is Passage.DELAYED:
                     if ruling.code == RATE:
                         return False
-                    self._waiting.add(intent.key)  # it alone waits, the others go on
+                    self._waiting.add(intent.tag)
                     return True
                 self.reconcile(now)
         return True

@@ -235,7 +235,7 @@ class DeskProcess:
             case Duty.FEED:
                 self._take_in(given)
             case Duty.STEP:
-                desk.step(now)
+                desk.step(now, self._clock.now)
                 self._stepped = self._reconciled = now
             case Duty.FINISH:
                 assert given.running is not None

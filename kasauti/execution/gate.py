@@ -154,7 +154,7 @@ class Gate:
         failpoints.reach("gate.before_cancel")
         try:
             taken = self.__broker.cancel(tag, now).answer is Answer.ACCEPTED
-        except BrokerError:
+        except FAULTS:
             taken = False
         failpoints.reach("gate.cancel_answered")
         return taken
@@ -247,7 +247,7 @@ class Gate:
     def _send(self, intent: Intent, now: datetime) -> None:
         if not self._lease.is_held:
             raise LeaseError(f"the lease is lost: {intent.symbol} was not sent, stop this desk")
-        if intent.purpose is Purpose.ENTRY and self._latch.is_set():
+        if intent.purpose is Purpose.ENTRY and self._is_stopped():
             moved = OrderMoved(intent.tag, OrderEvent.CANCEL, text="KILLED", at=now)
         else:
             reply = self._place(intent, now)
@@ -262,12 +262,16 @@ class Gate:
         self._ledger.append(moved, at=now, epoch=self._lease.epoch, alert=alert)
         failpoints.reach("gate.answer_recorded")
 
+    def _is_stopped(self) -> bool:
+        """Whether the latch is set, on file or, by somebody on another machine, on record."""
+        return self._latch.is_set() or self._ledger.book().latched
+
     def _place(self, intent: Intent, now: datetime) -> Reply:
         failpoints.reach("gate.before_send")
         try:
             return self.__broker.place(intent.order(), now)
-        except BrokerError as error:  # it may have arrived: its tag tells, in the order book
-            return Reply(Answer.LOST, text=str(error))
+        except FAULTS as fault:  # it may have arrived: its tag tells, in the order book
+            return Reply(Answer.LOST, text=str(fault) or type(fault).__name__)
 
     def _tick(self, intent: Intent, now: datetime) -> Decimal:
         reference = self._references(intent.symbol)

@@ -1,4 +1,4 @@
-"""Positions and closed trades from executions; no orders and no cash.
+"""Positions and closed trades from executions; no orders, and no cash but what adoptions moved.
 
 They are folded in the order in which things happened, not in that in which they became known: an
 execution that is told late is put in its place and its symbol is folded again.
@@ -26,10 +26,13 @@ class Holdings:
     positions : dict of symbol to Position
     trades : list of ClosedTrade
         Oldest first.
+    adopted : dict of symbol to Decimal
+        Cash that its adopted changes moved. A late execution explains one and takes it back.
     """
 
     positions: dict[str, Position] = field(default_factory=dict)
     trades: list[ClosedTrade] = field(default_factory=list)
+    adopted: dict[str, Decimal] = field(default_factory=dict)
     _story: dict[str, list[tuple[datetime, Step, tuple[Any, ...]]]] = field(default_factory=dict)
 
     def fill(self, fill: Fill, intent: Intent) -> bool:
@@ -61,6 +64,8 @@ class Holdings:
             earlier(again, *its)
         self.positions.pop(symbol, None)
         self.positions.update(again.positions)
+        self.adopted.pop(symbol, None)
+        self.adopted.update(again.adopted)
         others = [trade for trade in self.trades if trade.symbol != symbol]
         self.trades[:] = sorted(others + again.trades, key=lambda trade: trade.exit_time)
         return False
@@ -80,6 +85,7 @@ class Holdings:
         held = self.positions.get(symbol)
         change = quantity - (0 if held is None else held.quantity)
         if change:
+            self.adopted[symbol] = self.adopted.get(symbol, ZERO) - change * price
             side = OrderSide.BUY if change > 0 else OrderSide.SELL
             at, number = intent.valid_from, abs(change)
             fill = Fill(intent.key, intent.tag, symbol, side, number, price, ZERO, at)

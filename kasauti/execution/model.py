@@ -220,6 +220,11 @@ class Fill:
     charges: Money
     at: datetime
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it this one and no other: an exchange's ids are unique within an order."""
+        return self.tag, self.id
+
 
 @lru_cache(maxsize=1 << 16)
 def tag_of(key: str) -> str:

@@ -57,12 +57,12 @@ class Book:
         self.sent: dict[date, list[str]] = {}
         self.holdings = Holdings()
         self.positions: dict[str, Position] = self.holdings.positions
-        self.fills: dict[str, Fill] = {}
+        self.fills: dict[tuple[str, str], Fill] = {}  # by order and id
         self.trades: list[ClosedTrade] = self.holdings.trades
         self.acknowledged_at: datetime | None = None
         self.days: list[DayResult] = []
         self.marks: dict[str, Decimal] = {}
-        self.cash_flow = ZERO
+        self._traded = ZERO  # cash that executions moved
         self.paid_in = ZERO
         self.charges = ZERO
         self._charges_closed = ZERO  # those of the sessions that are over
@@ -94,6 +94,11 @@ class Book:
     def trading_state(self) -> ev.TradingState:
         """The strictest of what a person chose and what open breakers ask for."""
         return self.switches.state
+
+    @property
+    def cash_flow(self) -> Decimal:
+        """Cash that executions and changes from outside moved, from the capital on."""
+        return self._traded + sum(self.holdings.adopted.values(), ZERO)
 
     @property
     def evaluated(self) -> dict[str, datetime]:
@@ -220,9 +225,9 @@ class Book:
     def _on_order_filled(self, event: ev.OrderFilled, at: datetime) -> None:
         del at
         fill = event.fill
-        if fill.id in self.fills:
+        if fill.key in self.fills:
             return
-        self.fills[fill.id] = fill
+        self.fills[fill.key] = fill
         order = self.orders[fill.tag]
         filled, value = order.filled + fill.quantity, fill.quantity * fill.price
         whole = filled >= order.intent.quantity
@@ -235,7 +240,7 @@ class Book:
             value=order.value + value,
             charges=order.charges + fill.charges,
         )
-        self.cash_flow -= fill.side.sign * value + fill.charges
+        self._traded -= fill.side.sign * value + fill.charges
         self.charges += fill.charges
         self._hold(fill, order.intent)
 
@@ -297,9 +302,6 @@ class Book:
         self.live[tag] = None
 
     def _on_position_adopted(self, event: ev.PositionAdopted, at: datetime) -> None:
-        held = self.positions.get(event.symbol)
-        change = event.quantity - (0 if held is None else held.quantity)
-        self.cash_flow -= change * event.price
         known = len(self.trades)
         self.holdings.adopt(event.symbol, event.quantity, event.price, _adopted(event, at))
         if len(self.trades) != known:

@@ -5,8 +5,9 @@ closes entries, and once it has stood unchanged for a while the broker is believ
 truth about what happened. One reading proves nothing: books lag and lack rows.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ from kasauti.execution.gate import Snapshot
 from kasauti.execution.ledger import Entry
 from kasauti.execution.model import (
     ADOPTED,
+    Fill,
     Intent,
     Offset,
     OrderSide,
@@ -51,6 +53,8 @@ UNREAD = "the broker cannot be read"
 FOREIGN_STOP = Decimal("0.05")  # of the price: nobody told us where such a position should end
 CONSISTENT_READS = 3  # at different moments, before the broker is believed
 STANDING = timedelta(seconds=30)
+# An order that the broker's books do not agree on may explain a position; it has its time to.
+STANDING_UNCLEAR = timedelta(minutes=2)
 # Shares do not leave during a session without an order; a book that came back empty says so, too,
 # and our stops would be taken back on its word.
 STANDING_GONE = timedelta(minutes=10)
@@ -123,10 +127,11 @@ def new_answers(book: Book, snapshot: Snapshot) -> list[Entry]:
 def new_fills(book: Book, snapshot: Snapshot) -> list[Entry]:
     """Return the executions of our orders that the ledger has not heard of."""
     return [
-        Entry(OrderFilled(fill), f"fill:{fill.id}")
+        Entry(OrderFilled(fill), f"fill:{fill.tag}:{fill.id}")
         for fill in sorted(snapshot.trades, key=lambda fill: fill.at)
-        if fill.id not in book.fills
+        if fill.key not in book.fills
         and (view := book.orders.get(fill.tag)) is not None
+        and not _nonsense(fill, view)
         and OrderEvent.FILL in TRANSITIONS[view.state]
     ]
 
@@ -198,6 +203,32 @@ def revenants(book: Book, snapshot: Snapshot) -> list[str]:
     ]
 
 
+def altered(book: Book, snapshot: Snapshot) -> list[str]:
+    """Return the tags of our orders that somebody has changed at the broker.
+
+    A stop that was moved protects no more than one that was cancelled.
+    """
+    return [
+        row.order.tag
+        for row in snapshot.orders
+        if row.state.is_working
+        and (view := book.orders.get(row.order.tag)) is not None
+        and view.state.is_working
+        and _changes(view, row)
+    ]
+
+
+def stuck(book: Book, refused: dict[str, int]) -> list[str]:
+    """Return in plain words which orders the broker does not cancel; forget those that ended."""
+    for tag in refused.keys() - book.live.keys():
+        del refused[tag]
+    return [
+        f"order {tag} of {book.orders[tag].intent.symbol} cannot be cancelled"
+        for tag, times in refused.items()
+        if times >= CONSISTENT_READS
+    ]
+
+
 def compare(book: Book, snapshot: Snapshot, closes: Mapping[str, Decimal]) -> list[Difference]:
     """Return where ledger and broker disagree once all news is in the book, sorted.
 
@@ -205,7 +236,7 @@ def compare(book: Book, snapshot: Snapshot, closes: Mapping[str, Decimal]) -> li
     ----------
     book, snapshot
     closes : mapping of symbol to Decimal
-        Last closes, at which positions from outside are booked; without one none is taken over.
+        Last closes, at which positions from outside are booked; without one they count as nothing.
     """
     found, unclear = _orders(book, snapshot)
     found += _positions(book, snapshot.positions, closes, unclear)
@@ -233,6 +264,18 @@ def _orders(book: Book, snapshot: Snapshot) -> tuple[list[Difference], set[str]]
         elif row.state.is_working and not view.state.is_working:
             text = f"order {order.tag} of {order.symbol} has ended here, works at the broker"
             found.append((order.symbol, Difference(text)))
+        elif row.state.is_working and (changes := _changes(view, row)):
+            text = f"order {order.tag} of {order.symbol} was changed at the broker: {changes}"
+            found.append((order.symbol, Difference(text)))
+    for fill in snapshot.trades:
+        view = book.orders.get(fill.tag)
+        if view is not None and (nonsense := _nonsense(fill, view)):
+            text = f"execution {fill.id} of order {fill.tag} cannot be true: {nonsense}"
+            found.append((view.intent.symbol, Difference(text)))
+    twice = Counter(row.order.tag for row in snapshot.orders if row.state.is_working)
+    for tag in [tag for tag, times in twice.items() if times > 1]:
+        symbol = known[tag].order.symbol
+        found.append((symbol, Difference(f"order {tag} of {symbol} works twice at the broker")))
     believed = not _funds_contradict(book, snapshot)
     for view in book.live_orders():
         intent, absent = view.intent, view.intent.tag not in known
@@ -249,6 +292,33 @@ def _orders(book: Book, snapshot: Snapshot) -> tuple[list[Difference], set[str]]
             text = f"order {view.intent.tag} of {view.intent.symbol} has filled today, "
             found.append((view.intent.symbol, Difference(f"{text}the broker's book lacks it")))
     return [difference for _, difference in found], {symbol for symbol, _ in found}
+
+
+def _nonsense(fill: Fill, view: OrderView) -> str:
+    """Return what cannot be true of an execution of ours, empty if all can."""
+    intent = view.intent
+    wrong = {
+        "quantity": fill.quantity <= 0,
+        "price": not (fill.price.is_finite() and fill.price > 0),
+        "charges": not fill.charges.is_finite(),
+        "symbol": fill.symbol != intent.symbol,
+        "side": fill.side is not intent.side,
+        "at": fill.at.tzinfo is None,
+    }
+    return ", ".join(f"{name} {getattr(fill, name)}" for name in wrong if wrong[name])
+
+
+def _changes(view: OrderView, row: BrokerOrder) -> str:
+    """Return how a working order differs from what we sent, empty if it does not.
+
+    Theirs is no business of ours, and an answer may be older than what it is about.
+    """
+    if view.intent.purpose is Purpose.FOREIGN:
+        return ""
+    sent, there = asdict(view.intent.order()), asdict(row.order)
+    return ", ".join(
+        f"{name} {value} is {there[name]}" for name, value in sent.items() if value != there[name]
+    )
 
 
 def _stranger(row: BrokerOrder) -> Difference:
@@ -293,16 +363,20 @@ def _positions(
         if held == there:
             continue
         text = f"{symbol}: {held} in the ledger, {there} at the broker"
-        price = closes.get(symbol)
-        settlement: tuple[Entry, ...] = ()
-        if price is not None and symbol not in unclear:
-            product = products.get(symbol, Product.DELIVERY)
-            adopted = PositionAdopted(symbol, there, price, product, FOREIGN_STOP)
-            said = f"{text}: the broker counts, the difference came from outside"
-            alert = alert_of(Trigger.FOREIGN, symbol, said, key=said)
-            settlement = (Entry(adopted, alert=alert),)
+        product, price = products.get(symbol, Product.DELIVERY), closes.get(symbol)
+        said = f"{text}: the broker counts, the difference came from outside"
         fewer = abs(there) < abs(held) or there * held < 0
-        found.append(Difference(text, settlement, STANDING_GONE if fewer else STANDING))
+        settlement: tuple[Entry, ...] = ()
+        if (price is not None or not held) and not (fewer and symbol in unclear):
+            stop = None if price is None else FOREIGN_STOP
+            adopted = PositionAdopted(symbol, there, price or ZERO, product, stop)
+            if price is None:
+                said += "; its price is not known: it counts as nothing, and has no stop"
+            settlement = (Entry(adopted, alert=alert_of(Trigger.FOREIGN, symbol, said, key=said)),)
+        patience = STANDING_UNCLEAR if symbol in unclear else STANDING
+        found.append(
+            Difference(text, settlement, STANDING_GONE if fewer or price is None else patience)
+        )
     return found
 
 

@@ -469,18 +469,25 @@ def test_no_waiting_target_goes_out_beside_an_exit(
         assert not [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
 
 
-def test_an_exit_of_more_than_is_held_takes_no_stop_away(tmp_path: Path) -> None:
+def test_an_exit_of_more_than_is_held_sells_what_is_held(tmp_path: Path) -> None:
+    """Limits never trap an exit: a stop may have sold some of its shares meanwhile."""
     with world(tmp_path) as w:
         buy(w)
-        (first,) = stops(w)
         too_much = closing(entry(), quantity=11, valid_from=at(10), valid_until=at(10, 10))
         w.desk.submit(too_much, at(10))
         w.desk.step(at(10))
-        assert (w.order(too_much).state, w.order(too_much).code) == (
-            OrderState.DENIED,
-            "WOULD_FLIP",
-        )
-        assert stops(w) == [first]
+        w.desk.step(at(10, 0, 1))
+        assert (w.order(too_much).state, w.order(too_much).code) == (OrderState.EXPIRED, "CLIPPED")
+        assert w.desk.book.trades[-1].quantity == 10
+        assert w.broker.positions() == []
+
+
+def test_an_exit_of_nothing_is_denied(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        nothing = closing(entry(), valid_from=at(10), valid_until=at(10, 10))
+        w.desk.submit(nothing, at(10))
+        w.desk.step(at(10))
+        assert w.order(nothing).code == "WOULD_FLIP"
 
 
 def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ class World:
         stood = Stood(positions, Decimal(100_000), Decimal(90_000), LIMITS)
         book = Book()
         book.orders.update({view.intent.tag: view for view in self.orders})
-        book.fills.update({fill.id: fill for fill in self.fills})
+        book.fills.update({fill.key: fill for fill in self.fills})
         account = Account(bars, stood, NSE, TODAY, TOLERANCE)
         return table(self.legs, traded_on(book, TODAY), account)
 
@@ -513,6 +513,7 @@ def test_traded_tells_what_is_a_fill_of_the_day() -> None:
     orders, fills = filled(ENTRY, "100.05")
     book = Book()
     book.orders.update({o.intent.tag: o for o in orders})
-    book.fills["late"] = replace(fills[0], at=datetime.combine(DAYS[4], OPEN.timetz()))
+    late = replace(fills[0], at=datetime.combine(DAYS[4], OPEN.timetz()))
+    book.fills[late.key] = late
     assert traded_on(book, TODAY) == {("g", "TEST", Leg.ENTRY): Traded(tuple(orders))}
     assert np.isclose(float(Traded(tuple(orders), tuple(fills)).price or 0), 100.05)
