@@ -42,6 +42,7 @@ class Trigger(StrEnum):
     DESK_SILENT = "desk does not answer"
     DESK_ENDED = "desk ended"
     CHANNEL_FAILING = "alert channel failing"
+    LIMITS_SEALED = "limits sealed"
     LIMITS_TIGHTENED = "limits tightened"
     REVIEWED = "trades reviewed"
     ARMING = "live trading armed or disarmed"
@@ -269,6 +270,13 @@ TABLE: Mapping[Trigger, Meaning] = {
         "Run `kasauti alerts test --channel {subject}` and mend its settings, see docs/alerts.md.",
         6 * HOUR,
         SERVICE,
+    ),
+    Trigger.LIMITS_SEALED: Meaning(
+        INFO,
+        "The session of {subject} is open, its limits are sealed.",
+        "Nothing; `kasauti limits` shows them.",
+        HOUR,
+        LEDGER,
     ),
     Trigger.LIMITS_TIGHTENED: Meaning(
         INFO,

@@ -125,9 +125,10 @@ class Desk:
         LedgerError
             If a control fails its self-test: the session does not open.
         """
-        book, day, alert = self.book, now.date(), None
+        book, day = self.book, now.date()
+        replayed = self.ledger.scope is Scope.REPLAY
+        alert = None if replayed else alert_of(Trigger.LIMITS_SEALED, str(day), _in_short(limits))
         if book.self_tested != day:
-            replayed = self.ledger.scope is Scope.REPLAY
             tested = SelfTested(day, trip_every_control() if replayed else self_test())
             self._append(tested, now, unique=f"self-test:{day}")
             failpoints.reach("desk.self_tested")
@@ -419,3 +420,10 @@ class Desk:
         alert: Alert | None = None,
     ) -> None:
         self.ledger.append(event, at=now, epoch=self._lease.epoch, unique=unique, alert=alert)
+
+
+def _in_short(limits: Limits) -> str:
+    return (
+        f"{limits.profile}: at most {limits.trades_a_day} trades and {limits.daily_loss} of loss "
+        f"today, {limits.risk_per_trade} at risk in one"
+    )

@@ -125,6 +125,18 @@ def tighten(w: World) -> None:
     w.desk.open_session(OPEN, replace(LIMITS, daily_loss=LIMITS.daily_loss / 2))
 
 
+def test_the_open_is_told_once_with_what_is_allowed_and_a_replay_tells_nobody(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path / "paper", scope=Scope.PAPER) as w:
+        w.desk.open_session(OPEN, LIMITS)
+        (told,) = [alert for alert in alerts_of(w) if alert.trigger == Trigger.LIMITS_SEALED]
+        assert told.severity is Severity.INFO
+        assert "custom: at most 2 trades and 2000 of loss today, 1000 at risk" in told.happened
+    with world(tmp_path / "replay") as w:
+        assert not alerts_of(w)
+
+
 @pytest.mark.parametrize(
     ("does", "trigger", "severity"),
     [
