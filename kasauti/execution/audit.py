@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kasauti.errors import KasautiError, LedgerError
-from kasauti.execution import anchor
+from kasauti.execution import anchor, schema
 from kasauti.execution.chain import Chain, Verification
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.place import Place
@@ -73,8 +73,8 @@ def audit(name: str, place: Place, tell: Tell = _silent, *, twice: bool = True) 
     name : str
     place : Place
     twice : bool
-        Fold the events a second time, with every figure of every control, and compare the books.
-        That takes two thirds of the time and questions this code, not the rows.
+        Look at the database itself, and fold the events a second time, with every figure of every
+        control, to compare the books. That takes two thirds of the time.
     """
     chain, anchored = Chain(), None
     try:
@@ -85,6 +85,8 @@ def audit(name: str, place: Place, tell: Tell = _silent, *, twice: bool = True) 
             raise LedgerError(f"{place} is gone, its anchor is not: restore a backup")
         chain = Chain([] if kept is None else [kept])
         anchored = None if kept is None else kept[0]
+        for problem in schema.damage(place.path, place.database) if twice else ():
+            chain.note(problem)  # whoever opens it puts its triggers back
         with closing(Ledger.existing(place)) as ledger:
             _look(ledger, chain, lambda text: tell(f"{name}: {text}"), twice)
     except KasautiError as error:
@@ -116,7 +118,8 @@ def _compare_books(ledger: Ledger, chain: Chain) -> None:
         if record.seq > kept.seq:
             break  # a desk works on it
         rebuilt.apply(record)
-    if rebuilt.fingerprint() != kept.fingerprint():
+    ours, theirs = rebuilt.fingerprint(), kept.fingerprint()
+    if ours != theirs and repr(ours) != repr(theirs):  # a price that is no number equals nothing
         chain.note("the book rebuilt from the events is another one: this is a bug, report it")
 
 

@@ -53,6 +53,13 @@ class Chain:
 
     def take(self, row: Sequence[Any]) -> None:
         """Take in the columns of one row, in the table's order."""
+        try:
+            self._take(row)
+        except (TypeError, ValueError) as error:  # a database takes any value in any column
+            self.note(f"event {row[0]} cannot be read: {error}")
+            self._seq = row[0]
+
+    def _take(self, row: Sequence[Any]) -> None:
         seq, epoch, _, _, _, _, previous, found = row
         if seq != self._seq + 1:
             self.note(f"event {self._seq + 1} is missing: next is {seq}")

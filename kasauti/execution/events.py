@@ -4,6 +4,7 @@ Adding a field needs a default, since old ledgers are read for ever; no event is
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from kasauti.errors import LedgerError
 from kasauti.execution.limits import Limits
@@ -433,12 +435,30 @@ def _parser(kind: str) -> Callable[[str], Any]:
 
 
 def to_json(event: Event) -> tuple[str, str]:
-    """Return kind and canonical JSON: sorted keys, no spaces, Decimals as text."""
+    """Return kind and canonical JSON: sorted keys, no spaces, Decimals as text.
+
+    Raises
+    ------
+    LedgerError
+        If a field is not of its type: nobody could read the ledger any more.
+    """
     kind = type(event).__name__
-    plain = _adapter(kind).dump_python(event, mode="json")
-    return kind, json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        plain = _adapter(kind).dump_python(event, mode="json", warnings="error")
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        _parser(kind)(text)  # a None passes the first check
+    except (PydanticSerializationError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise LedgerError(
+            f"{kind} was not written, it could not be read again: {said}; "
+            "give each field a value of its type"
+        ) from error
+    if _SIGNALS.search(text):
+        raise LedgerError(f"{kind} was not written: a price in it is a signalling NaN")
+    return kind, text
 
 
+_SIGNALS = re.compile(r'"-?sNaN\d*"')  # it raises wherever it is compared
 _WORDS, _END = '"decisions":[', '],"key":'  # of canonical JSON, in which quotes are escaped
 
 

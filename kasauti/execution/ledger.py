@@ -4,6 +4,7 @@ Appending is one IMMEDIATE transaction: read the head, refuse an older epoch, ch
 """
 
 import gc
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from kasauti.execution import anchor as anchors
 from kasauti.execution import failpoints, records, schema
 from kasauti.execution.chain import Anchor, Chain, Verification
 from kasauti.execution.events import (
+    OPEN_TO_ALL,
     EpochRaised,
     Event,
     Genesis,
@@ -40,10 +42,13 @@ from kasauti.execution.records import Entry, Head
 __all__ = ["SET_BACK", "Entry", "Ledger"]
 
 SET_BACK = timedelta(seconds=schema.BUSY_SECONDS)  # who waited for the lock read his clock before
+BEFORE_ALL = -(2**31)
 BATCH = 2_000  # rows that are read at once
+LONGEST_KEY = 200  # of an intent; a key's column has 300, and closing orders add to it
 MANY = 100_000  # new objects that the collector had better not go over
 
 _EVENTS = schema.events
+_DESKS_OWN = re.compile(r"\|(STOP|TARGET|FLATTEN|SQUARE_OFF)\|\d{4}-\d\d-\d\d")
 _AFTER = select(_EVENTS).where(_EVENTS.c.seq > bindparam("after")).order_by(_EVENTS.c.seq)
 _FOR_BOOK = _AFTER.with_only_columns(
     _EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.kind, _EVENTS.c.payload
@@ -51,6 +56,13 @@ _FOR_BOOK = _AFTER.with_only_columns(
 _SEQ = "SELECT max(seq) FROM events"
 _EPOCH = select(_EVENTS.c.epoch).order_by(_EVENTS.c.seq.desc()).limit(1)
 _HASH = select(_EVENTS.c.hash).where(_EVENTS.c.seq == bindparam("seq"))
+ANYBODYS = frozenset(kind.__name__ for kind in OPEN_TO_ALL)
+_OF_DESK = (
+    select(_EVENTS.c.at)
+    .where(_EVENTS.c.kind.not_in(ANYBODYS))
+    .order_by(_EVENTS.c.seq.desc())
+    .limit(1)
+)
 _CLOSED = (
     select(_EVENTS.c.at)
     .where(_EVENTS.c.kind == SessionClosed.__name__)
@@ -220,7 +232,8 @@ class Ledger:
                     if record is None:
                         self._require_order(connection, entry.event, at, head)
                         record = records.write(connection, entry, at, epoch, head)
-                        head = Head(record.seq, record.epoch, at, record.hash)
+                        kind = type(record.event).__name__
+                        head = Head(record.seq, record.epoch, at, record.hash, kind)
                     written.append((record, is_new))
                 failpoints.reach("ledger.before_commit")
             failpoints.reach("ledger.committed")
@@ -236,8 +249,17 @@ class Ledger:
     def _require_order(
         self, connection: Connection, event: Event, at: datetime, head: Head | None
     ) -> None:
-        """Refuse an event of a clock that was set back; a stop is taken at any time."""
-        if head is None or at >= head.at - SET_BACK:
+        """Refuse an event of a clock that was set back; a stop is taken at any time.
+
+        Only the desk's own events tell what time it is: whoever wants an order, or stops
+        everything, may have a clock that is days off, and the desk must go on.
+        """
+        if head is None:
+            return
+        last = head.at
+        if head.kind in ANYBODYS:
+            last = datetime.fromisoformat(connection.execute(_OF_DESK).scalar_one())
+        if at >= last - SET_BACK:
             return
         if isinstance(event, LatchChanged) and event.latched:
             return
@@ -246,8 +268,8 @@ class Ledger:
             if closed is None or at >= datetime.fromisoformat(closed) - SET_BACK:
                 return
         raise LedgerError(
-            f"{type(event).__name__} of {at.isoformat()} refused, the ledger's last event is of "
-            f"{head.at.isoformat()}: the clock was set back, mend it"
+            f"{type(event).__name__} of {at.isoformat()} refused, the desk's last event is of "
+            f"{last.isoformat()}: the clock was set back, mend it"
         )
 
     def claim(self, intent: Intent, *, at: datetime) -> tuple[Intent, bool]:
@@ -262,10 +284,20 @@ class Ledger:
         Raises
         ------
         LedgerError
-            For a key that stands for something from outside: its tag would be the broker's.
+            For a key that stands for something from outside, since its tag would be the broker's,
+            for one of the desk's own orders, and for one that is too long.
         """
         if intent.key.startswith(ADOPTED):
             raise LedgerError(f"key {intent.key} is for what was adopted: give the intent its own")
+        if len(intent.key) > LONGEST_KEY:
+            raise LedgerError(
+                f"key {intent.key[:40]}... has {len(intent.key)} characters: give it at most "
+                f"{LONGEST_KEY}, those of its stops are longer"
+            )
+        if _DESKS_OWN.search(intent.key):
+            raise LedgerError(
+                f"key {intent.key} is of the desk's own closing orders: give the intent another"
+            )
         entry = Entry(IntentCommitted(intent), f"intent:{intent.key}")
         failpoints.reach("intent.before_commit")
         record, is_new = self._append([entry], at=at)[0]
@@ -336,8 +368,11 @@ class Ledger:
                 return  # overwritten, it could tell nobody any more; `verify` does
         anchors.keep(self.path, self.head())
 
-    def rows(self, after: int = 0) -> Iterator[Row[Any]]:
-        """Yield the rows of the events with a number above `after`, in order and as they stand."""
+    def rows(self, after: int = BEFORE_ALL) -> Iterator[Row[Any]]:
+        """Yield the rows of the events with a number above `after`, in order and as they stand.
+
+        By default those that cannot be, too: events are counted from 1.
+        """
         yield from self._selected(_AFTER, after)
 
     def events(self, after: int = 0) -> Iterator[Record]:

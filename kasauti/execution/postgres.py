@@ -4,6 +4,7 @@ Advisory locks belong to one database, which therefore holds one ledger. A conne
 hands a session's lock to another client (transaction pooling) must not stand between.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +32,13 @@ _REFUSE = text(
     "CREATE OR REPLACE FUNCTION kasauti_append_only() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
 )
-_TRIGGERS = text("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'kasauti\\_%\\_append\\_only'")
+_TRIGGERS = text(
+    "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_proc p ON p.oid = t.tgfoid "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND t.tgenabled IN ('O', 'A') "
+    "AND t.tgname = 'kasauti_' || c.relname || '_append_only' "
+    "AND p.proname = 'kasauti_append_only' AND p.prosrc LIKE '%RAISE EXCEPTION%'"
+)
 
 
 def parse_url(given: str | URL) -> URL:
@@ -79,9 +86,10 @@ def _begin(connection: Connection) -> None:
         connection.execute(_LOCK, {"key": APPEND_LOCK})
 
 
-def has_triggers(connection: Connection, tables: int) -> bool:
-    """Whether every one of the append-only tables has its trigger."""
-    return bool(connection.execute(_TRIGGERS).scalar_one() == tables)
+def missing_triggers(connection: Connection, tables: Sequence[str]) -> list[str]:
+    """Return the triggers that the append-only tables do not have, or that are switched off."""
+    kept = set(connection.execute(_TRIGGERS).scalars())
+    return [name for name in map(_trigger, tables) if name not in kept]
 
 
 def lock_setup(connection: Connection) -> None:
@@ -93,10 +101,14 @@ def create_trigger(connection: Connection, table: str) -> None:
     """Have the server refuse UPDATE, DELETE and TRUNCATE of `table`."""
     connection.execute(_REFUSE)
     connection.exec_driver_sql(
-        f"CREATE OR REPLACE TRIGGER kasauti_{table}_append_only "
+        f"CREATE OR REPLACE TRIGGER {_trigger(table)} "
         f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION kasauti_append_only()"
     )
+
+
+def _trigger(table: str) -> str:
+    return f"kasauti_{table}_append_only"
 
 
 class SessionLock:

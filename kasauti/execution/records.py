@@ -17,7 +17,7 @@ from kasauti.execution.text import is_storable, require_storable, storable
 
 _EVENTS = schema.events
 _HEAD = (
-    select(_EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.hash)
+    select(_EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.hash, _EVENTS.c.kind)
     .order_by(_EVENTS.c.seq.desc())
     .limit(1)
 )
@@ -50,12 +50,13 @@ class Head:
     epoch: int
     at: datetime
     hash: str
+    kind: str
 
 
 def head(connection: Connection) -> Head | None:
     """Return the last event's, None of an empty table."""
     row = connection.execute(_HEAD).one_or_none()
-    return None if row is None else Head(row[0], row[1], datetime.fromisoformat(row[2]), row[3])
+    return None if row is None else Head(row[0], row[1], datetime.fromisoformat(row[2]), *row[3:])
 
 
 def existing(connection: Connection, unique: str | None) -> Record | None:

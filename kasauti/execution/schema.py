@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
+    CheckConstraint,
     Column,
     Engine,
     ForeignKey,
@@ -33,7 +34,7 @@ metadata = MetaData()
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, CheckConstraint("seq > 0"), primary_key=True, autoincrement=False),
     Column("epoch", Integer, nullable=False),
     Column("at", String(40), nullable=False),
     Column("kind", String(40), nullable=False),
@@ -99,7 +100,7 @@ def _connect_postgres(url: URL) -> Engine:
     engine = postgres.connect(url, wait_seconds=BUSY_SECONDS)
     with engine.begin() as connection:
         # Making a trigger again would wait for every writer.
-        if not postgres.has_triggers(connection, len(APPEND_ONLY)):
+        if postgres.missing_triggers(connection, [table.name for table in APPEND_ONLY]):
             postgres.lock_setup(connection)
             for table in metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
@@ -163,10 +164,56 @@ def _begin_writing(driver: Any) -> bool:
 def _create(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True))
+    for name, rest in _triggers().items():
+        connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rest}")
+
+
+def _triggers() -> dict[str, str]:
+    """Return SQLite's triggers by name.
+
+    INSERT OR REPLACE deletes without a delete trigger: what it would replace is refused, too.
+    """
+    found = {}
     for table in APPEND_ONLY:
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
         for verb in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{verb.lower()} "
-                f"BEFORE {verb} ON {table.name} BEGIN "
-                f"SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-            )
+            found[f"{table.name}_no_{verb.lower()}"] = f"BEFORE {verb} ON {table.name} {refuse}"
+        unique = [column.name for column in table.c if column.primary_key or column.unique]
+        there = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table.name} WHERE {name} = NEW.{name})" for name in unique
+        )
+        found[f"{table.name}_no_replace"] = f"BEFORE INSERT ON {table.name} WHEN {there} {refuse}"
+    return found
+
+
+def damage(path: Path, url: URL | None = None) -> list[str]:
+    """Return in plain words what is wrong with the database itself, before anybody mends it.
+
+    Triggers that are missing, off or others than ours; on SQLite also pages and indexes that
+    contradict the rows, and messages without an event.
+    """
+    if url is not None:
+        engine = postgres.connect(url, wait_seconds=BUSY_SECONDS)
+        try:
+            with engine.connect() as connection:
+                missing = postgres.missing_triggers(connection, [t.name for t in APPEND_ONLY])
+        finally:
+            engine.dispose()
+        return [_unguarded(name) for name in missing]
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as driver:
+            kept = dict(driver.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'"))
+            pages = [str(row[0]) for row in driver.execute("PRAGMA integrity_check")]
+            loose = driver.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.Error as error:
+        return [f"the file is damaged: {error}"]
+    wanted = {name: f"CREATE TRIGGER {name} {rest}" for name, rest in _triggers().items()}
+    return [
+        *(_unguarded(name) for name, text in wanted.items() if kept.get(name) != text),
+        *(f"the file is damaged: {page}" for page in pages if page != "ok"),
+        *(f"row {row[1]} of {row[0]} belongs to no event" for row in loose),
+    ]
+
+
+def _unguarded(trigger: str) -> str:
+    return f"trigger {trigger} is missing, off or another: somebody could have changed rows"

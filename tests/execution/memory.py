@@ -14,7 +14,7 @@ from kasauti.execution.brokers.paper_book import Funded, PaperBook, Ticked
 from kasauti.execution.brokers.venue import HALF_SPREAD, PARTICIPATION, Venue
 from kasauti.execution.chain import Anchor
 from kasauti.execution.events import Genesis, LatchChanged, Record
-from kasauti.execution.ledger import SET_BACK, Ledger
+from kasauti.execution.ledger import ANYBODYS, SET_BACK, Ledger
 from kasauti.execution.model import Scope
 from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
@@ -53,7 +53,7 @@ class MemoryLedger(Ledger):
                 written.append((known, False))
                 continue
             stops = isinstance(entry.event, LatchChanged) and entry.event.latched
-            if last is not None and at < last.at - SET_BACK and not stops:
+            if at < self._told_by_desk(rows, at) - SET_BACK and not stops:
                 raise LedgerError("the clock was set back, mend it")
             carried = epoch if epoch is not None else (0 if last is None else last.epoch)
             seq = 1 if last is None else last.seq + 1
@@ -63,6 +63,13 @@ class MemoryLedger(Ledger):
         self._rows += rows
         self._keys |= {row.unique: row for row in rows if row.unique is not None}
         return written
+
+    def _told_by_desk(self, new: Sequence[Record], at: datetime) -> datetime:
+        for rows in (new, self._rows):
+            for row in reversed(rows):
+                if type(row.event).__name__ not in ANYBODYS:
+                    return row.at
+        return at
 
     def epoch(self) -> int:
         return self._rows[-1].epoch

@@ -11,8 +11,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import URL
 
@@ -27,9 +30,11 @@ from kasauti.execution.events import (
     EpochRaised,
     Event,
     GateDecided,
+    IntentCommitted,
     LatchChanged,
     LimitsSealed,
     Reconciled,
+    ReconciliationRequested,
     SessionClosed,
     TradingState,
     TradingStateChanged,
@@ -39,10 +44,10 @@ from kasauti.execution.events import (
 )
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import SET_BACK, Ledger
-from kasauti.execution.model import Scope
+from kasauti.execution.model import Offset, Protection, Scope
 from kasauti.execution.place import Place
 from kasauti.market.markets import NSE
-from tests.execution.test_ledger import filled, make, tamper
+from tests.execution.test_ledger import filled, make, tamper, tool
 from tests.execution.world import LIMITS, OPEN, TODAY, entry, world
 
 REFUSED, NOT_REFUSED = 3, 4
@@ -140,16 +145,101 @@ def test_a_corrupted_last_page_is_named(tmp_path: Path) -> None:
 def test_a_clock_that_was_set_back_is_refused(place: Place) -> None:
     ledger = make(place)
     later = OPEN + timedelta(hours=1)
-    ledger.append(latch(), at=later)
+    epoch = ledger.raise_epoch(host="test", at=later)
     ledger.append(latch(), at=later)
     ledger.append(latch(), at=later - SET_BACK)
-    ledger.append(latch(), at=later)
+    ledger.append(Reconciled(()), at=later, epoch=epoch)
     with pytest.raises(LedgerError, match="clock was set back") as refused:
         ledger.append(latch(), at=later - SET_BACK - SECOND)
     assert later.isoformat() in str(refused.value)
     assert (later - SET_BACK - SECOND).isoformat() in str(refused.value)
-    ledger.append(LatchChanged(True, "test", "stop"), at=OPEN)
+    ledger.append(LatchChanged(True, "test", "stop"), at=OPEN - timedelta(days=400))
     assert ledger.book().latched and ledger.verify().ok
+    with pytest.raises(LedgerError, match="clock was set back"):
+        ledger.claim(entry(), at=OPEN - timedelta(days=399))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [LatchChanged(True, "x", "stop"), ReconciliationRequested("x"), IntentCommitted(entry())],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_clock_that_is_days_ahead_elsewhere_does_not_keep_the_desk_out(
+    place: Place, event: Event
+) -> None:
+    ledger = make(place)
+    epoch = ledger.raise_epoch(host="test", at=OPEN)
+    ledger.append(event, at=OPEN + timedelta(days=3))
+    ledger.append(Reconciled(()), at=OPEN + SECOND, epoch=epoch)
+    with pytest.raises(LedgerError, match="clock was set back"):
+        ledger.append(Reconciled(()), at=OPEN - timedelta(hours=1), epoch=epoch)
+
+
+UNREADABLE = [
+    pytest.param({"limit_price": float("nan")}, id="price a float NaN"),
+    pytest.param({"limit_price": 101.5}, id="price a float"),
+    pytest.param({"limit_price": None}, id="no price"),
+    pytest.param({"limit_price": Decimal("sNaN")}, id="price a signalling NaN"),
+    pytest.param({"quantity": 1.5}, id="quantity a float"),
+    pytest.param({"quantity": Decimal("1.5")}, id="quantity a Decimal"),
+    pytest.param({"quantity": 10**5_000}, id="quantity of 5,000 digits"),
+    pytest.param({"symbol": None}, id="no symbol"),
+    pytest.param({"side": "UP"}, id="side that is none"),
+    pytest.param({"protection": "none"}, id="protection a text"),
+]
+
+
+@pytest.mark.parametrize(
+    "wrong", UNREADABLE, ids=lambda wrong: "".join(map(str, wrong.items()))[:40]
+)
+def test_what_could_not_be_read_again_is_not_written(place: Place, wrong: dict[str, Any]) -> None:
+    ledger = make(place)
+    with pytest.raises(LedgerError, match="IntentCommitted was not written"):
+        ledger.claim(entry(**wrong), at=OPEN)
+    ledger.claim(entry(), at=OPEN)
+    assert len(ledger.book().orders) == 1
+
+
+def test_a_price_that_is_no_number_is_kept_denied_and_verifies(tmp_path: Path) -> None:
+    nan = Decimal("NaN")
+    with world(tmp_path) as w:
+        wrong = [
+            entry("TEST", limit_price=nan),
+            entry("OTHER", score=nan, reference_price=nan),
+            entry("THIRD", protection=Protection(Offset(nan))),
+        ]
+        for intent in wrong:
+            w.desk.submit(intent, OPEN)
+        w.tick(OPEN, "100", jumped=True)
+        w.desk.step(OPEN + SECOND)
+        assert w.order(wrong[0]).code == "INSTRUMENT"
+        found = audit("replay", w.ledger.place)
+        assert found is not None and found.ok, found
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        pytest.param("k" * 201, "at most 200", id="too long"),
+        pytest.param("g|v|TEST|ENTRY|STOP|2026-07-15|1", "the desk's own", id="of a stop"),
+        pytest.param("g|v|TEST|ENTRY|FLATTEN|2026-07-15", "the desk's own", id="of a flatten"),
+    ],
+)
+def test_a_key_that_would_stand_in_the_way_of_a_stop_is_refused(
+    place: Place, key: str, said: str
+) -> None:
+    with pytest.raises(LedgerError, match=said):
+        make(place).claim(entry(key=key), at=OPEN)
+
+
+def test_the_longest_key_leaves_room_for_its_stops(place: Place) -> None:
+    ledger = make(place)
+    key = "k" * 200
+    epoch = ledger.raise_epoch(host="test", at=OPEN)
+    ledger.claim(entry(key=key), at=OPEN)
+    stop = entry(key=f"{key}|SQUARE_OFF|2026-07-15|10000|CLIPPED|CLIPPED")
+    ledger.append(IntentCommitted(stop), at=OPEN, epoch=epoch, unique=f"intent:{stop.key}")
+    assert len(ledger.book().orders) == 2
 
 
 def test_a_session_may_be_played_after_the_fact_but_not_twice(place: Place) -> None:
@@ -175,7 +265,7 @@ BAD_TEXTS = [pytest.param("a\0b", id="NUL"), pytest.param("\ud800", id="half a s
 @pytest.mark.parametrize("text", BAD_TEXTS)
 def test_a_text_that_cannot_be_kept_is_refused(place: Place, text: str) -> None:
     ledger = make(place)
-    with pytest.raises(LedgerError, match="refused"):
+    with pytest.raises(LedgerError, match="refused|not written"):
         ledger.append(LatchChanged(False, "test", text), at=OPEN)
     with pytest.raises(LedgerError, match="refused"):
         ledger.append(latch(), at=OPEN, unique=text)
@@ -199,7 +289,7 @@ def test_the_anchor_of_the_last_close_finds_a_tail_that_was_cut_off(place: Place
     ledger.append(SessionClosed(TODAY, {}), at=OPEN + SECOND, epoch=epoch)
     found = audit("replay", place)
     assert found is not None
-    assert found.found.problems == ("event 3 is not the one that was anchored",)
+    assert found.found.problems[-1] == "event 3 is not the one that was anchored"
 
 
 def test_a_ledger_that_is_gone_is_missed_by_its_anchor(tmp_path: Path) -> None:
@@ -283,3 +373,95 @@ def test_a_book_reads_who_spoke_and_nothing_else() -> None:
             assert (short.key, short.allowed, short.code) == (event.key, event.allowed, event.code)
         else:
             assert short == event
+
+
+# -- the database itself -------------------------------------------------------------------------
+
+
+def problems_of(place: Place) -> str:
+    found = audit("replay", place)
+    assert found is not None
+    return "\n".join(found.found.problems)
+
+
+REPLACED = [
+    "INSERT OR REPLACE INTO events SELECT seq, epoch, at, kind, unique_key, 'x', previous, hash "
+    "FROM events WHERE seq = 3",
+    "INSERT OR REPLACE INTO events SELECT 99, epoch, at, kind, unique_key, payload, previous, hash "
+    "FROM events WHERE seq = 3",
+    "INSERT OR REPLACE INTO outbox VALUES (2, 'all is well')",
+]
+
+
+@pytest.mark.parametrize("statement", REPLACED, ids=["row", "key", "message"])
+def test_sqlite_replaces_nothing_behind_its_triggers(tmp_path: Path, statement: str) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    ledger = make(place)
+    ledger.append(latch(), at=OPEN, alert=note("it burns"))
+    ledger.claim(entry(), at=OPEN)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"), tool(place) as connection:
+        connection.execute(statement)
+    assert ledger.verify().ok and "it burns" in ledger.outbox()[0][1]
+
+
+def test_a_row_before_the_first_is_refused_or_found(place: Place) -> None:
+    filled(place).close()
+    planted = (
+        "INSERT INTO events SELECT -1, epoch, at, kind, 'fill:x', payload, previous, 'h' "
+        "FROM events WHERE seq = 3"
+    )
+    with pytest.raises((sqlite3.IntegrityError, psycopg.Error)), tool(place) as connection:
+        connection.execute(planted)
+    with tool(place) as connection:  # a ledger of before there was a check
+        if place.url is None:
+            connection.execute("PRAGMA ignore_check_constraints=ON")
+        else:
+            connection.execute("ALTER TABLE events DROP CONSTRAINT events_seq_check")
+        connection.execute(planted)
+    assert "event 1 is missing: next is -1" in problems_of(place)
+
+
+@pytest.mark.parametrize("how", ["dropped", "off or another"])
+def test_a_trigger_that_does_not_guard_is_told_before_it_is_put_back(
+    place: Place, how: str
+) -> None:
+    filled(place).close()
+    assert not problems_of(place)
+    with tool(place) as connection:
+        if place.url is None:
+            connection.execute("DROP TRIGGER events_no_delete")
+            if how != "dropped":
+                connection.execute(
+                    "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT 1; END"
+                )
+        elif how == "dropped":
+            connection.execute("DROP TRIGGER kasauti_events_append_only ON events")
+        else:
+            connection.execute("ALTER TABLE events DISABLE TRIGGER USER")
+    assert "is missing, off or another" in problems_of(place)
+    if how == "dropped":
+        assert not problems_of(place), "it was put back"
+
+
+def test_an_index_that_contradicts_its_rows_is_found(tmp_path: Path) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    ledger = make(place)
+    ledger.claim(entry(), at=OPEN)
+    ledger.close()
+    with closing(sqlite3.connect(place.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(place.path.read_bytes())
+    key = b"intent:" + entry().key.encode()
+    places = [n for n in range(len(content)) if content.startswith(key, n)]
+    assert len(places) == 2, "in the row and in the index"
+    index = next(n for n in places if not content.startswith(b"{", n + len(key)))
+    content[index : index + 3] = b"zzz"
+    place.path.write_bytes(bytes(content))
+    assert "the file is damaged" in problems_of(place)
+
+
+@pytest.mark.parametrize("column", ["payload = x'00ff'", "epoch = 'seven'"])
+def test_a_value_of_another_type_is_a_problem_and_no_crash(tmp_path: Path, column: str) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    tamper(filled(place), f"UPDATE events SET {column} WHERE seq = 3")
+    assert "event 3" in problems_of(place)
