@@ -72,7 +72,7 @@ def limits(as_json: bool) -> None:
     """Show every limit, used and allowed, and what charges take from the profile.
 
     They are those that were sealed when the session opened; before the first session, those of the
-    default capital profile.
+    capital profile that KASAUTI_PROFILE names, or of the default one.
     """
     from kasauti import show
     from kasauti.health.accounts import accounts_of

@@ -13,7 +13,7 @@ from kasauti.market.calendar import Session
 from kasauti.market.markets import Market
 
 NOT_NEEDED = "NOT_NEEDED"  # a protective order whose shares are sold, or are being sold
-CLIPPED = "CLIPPED"  # an exit of more than is held: one of as much as is held goes out instead
+CLIPPED = "CLIPPED"  # an exit of more than is held, or outside the band: one that fits goes out
 
 
 @dataclass(frozen=True)

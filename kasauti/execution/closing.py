@@ -4,19 +4,19 @@ Every position is under a stop for exactly its shares. A triggered stop that sta
 way step by step, never beyond the band. What broker or gate refuse is tried again ever more rarely.
 """
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kasauti.execution.actions import NOT_NEEDED, Action, Cancel, Commit, Expire, View
 from kasauti.execution.model import Intent, OrderSide, Product, Purpose, round_to_tick
 from kasauti.execution.orders import OrderState
 from kasauti.execution.reconcile import NEVER_ARRIVED
+from kasauti.execution.square_off import square_off
 from kasauti.execution.views import OrderView, Position
 
 STOP_SLIP = Decimal("0.02")  # of the trigger; one step of repricing
 BAND = Decimal("0.20")  # where the exchange has not said how wide it is
 MOST_PATIENCE = timedelta(minutes=5)  # between two tries at an order that is refused
-AUCTION_LEAD = timedelta(minutes=5)  # intraday positions are closed before continuous trading ends
 
 
 def forced_exits(view: View) -> list[Intent]:
@@ -145,7 +145,8 @@ def is_resting(order: OrderView) -> bool:
 def band(position: Position, view: View) -> tuple[Decimal, Decimal]:
     """Return the lowest and highest price at which an order can rest today, on the tick."""
     reference = view.references.get(position.symbol)
-    close = position.average_price if reference is None else reference.close
+    known = reference is not None and reference.close.is_finite() and reference.close > 0
+    close = reference.close if reference is not None and known else position.average_price
     width = BAND if reference is None or reference.band is None else reference.band
     low, high = close * (1 - width), close * (1 + width)
     return (
@@ -155,15 +156,11 @@ def band(position: Position, view: View) -> tuple[Decimal, Decimal]:
 
 
 def square_off_at(symbol: str, view: View) -> datetime | None:
-    """Return when intraday positions are closed today, None where the market has no such time.
-
-    As long before the close as on an ordinary day, and before a closing auction begins.
-    """
-    session, usual = view.session, view.market.square_off
+    """Return when intraday positions of `symbol` are closed today, None without such a time."""
     end = view.ends_at(symbol)
-    if session is None or usual is None or end is None:
+    if view.session is None or end is None:
         return None
-    return min(session.close - _between(usual, view.market.closes), end - AUCTION_LEAD)
+    return square_off(view.session, view.market, end)
 
 
 def _tick(position: Position, price: Decimal, view: View) -> Decimal:
@@ -172,10 +169,6 @@ def _tick(position: Position, price: Decimal, view: View) -> Decimal:
     if reference is not None and reference.tick is not None:
         return reference.tick
     return view.market.tick_size(price, view.now.date())
-
-
-def _between(start: time, end: time) -> timedelta:
-    return timedelta(hours=end.hour - start.hour, minutes=end.minute - start.minute)
 
 
 def _is_late(symbol: str, view: View) -> bool:

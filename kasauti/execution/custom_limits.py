@@ -84,10 +84,17 @@ def read_custom(file: Path, environment: Mapping[str, str]) -> Limits:
             f"or in {VARIABLE}<NAME> variables"
         ) from error
     said = given.model_dump(exclude_none=True)
+    if given.restricted is not None:
+        said["restricted"] = tuple(map(_symbol, given.restricted))
     capital = given.capital
     values = ("max_order_value", "max_open_value", "max_position_value", "max_gross")
     defaults = {"slots": given.trades_a_day, "max_quantity": 10_000}
     return Limits(**{"profile": CUSTOM, **dict.fromkeys(values, capital), **defaults, **said})
+
+
+def _symbol(text: str) -> str:
+    """Return the exchange's symbol: brokers write NSE:TCS, and TCS-EQ for its series."""
+    return text.strip().upper().removeprefix("NSE:").removesuffix("-EQ")
 
 
 def _place(location: tuple[int | str, ...]) -> str:

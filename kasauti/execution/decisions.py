@@ -16,7 +16,6 @@ from kasauti.execution.actions import Expire as Expire
 from kasauti.execution.actions import Release as Release
 from kasauti.execution.actions import View as View
 from kasauti.execution.closing import is_resting
-from kasauti.execution.events import TradingState
 from kasauti.execution.model import Intent, Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.ranking import rank_key
@@ -72,7 +71,7 @@ def _is_to_be_cancelled(order: OrderView, view: View) -> bool:
     purpose = intent.purpose
     if not is_resting(order) or purpose is Purpose.FOREIGN:
         return False
-    stopped = view.latched or view.book.trading_state is TradingState.HALTED
+    stopped = view.latched or view.book.switches.cancels_entries
     if purpose is Purpose.ENTRY and stopped:
         return True
     if purpose in (Purpose.ENTRY, Purpose.EXIT) and view.now >= intent.valid_until:
@@ -134,12 +133,20 @@ def _closable(intent: Intent, view: View) -> int:
 
 
 def _clips(due: list[Intent], view: View) -> list[Action]:
-    """Return an exit of as much as is held for one of more: a stop may have sold the rest."""
+    """Return for each exit that could not go out as it is one that can, at most as much.
+
+    A stop may have sold some of its shares, and its limit may be outside of the day's band.
+    """
     actions: list[Action] = []
     for intent in due:
         shares = _closable(intent, view)
-        if intent.purpose is Purpose.EXIT and 0 < shares < intent.quantity:
-            clipped = replace(intent, key=f"{intent.key}|{CLIPPED}", quantity=shares)
+        if intent.purpose is not Purpose.EXIT or not shares or not intent.limit_price.is_finite():
+            continue
+        low, high = closing.band(view.book.positions[intent.symbol], view)
+        limit = min(max(intent.limit_price, low), high)
+        fitting = replace(intent, quantity=min(intent.quantity, shares), limit_price=limit)
+        if fitting != intent:
+            clipped = replace(fitting, key=f"{intent.key}|{CLIPPED}")
             known = view.book.order(clipped.key) is not None
             actions.append(Expire(intent.key, CLIPPED) if known else Commit(clipped))
     return actions

@@ -85,7 +85,7 @@ class Desk:
         self._seen = breakers.NOTHING_SEEN
         self._waiting: set[str] = set()  # orders that gate or broker told to wait at this moment
         self._refused: dict[str, int] = {}  # how often the broker would not cancel an order
-        self._asked: set[str] = set()  # tags whose cancel this desk asked for
+        self._asked: dict[str, datetime] = {}  # when this desk last asked for an order's cancel
         self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
         self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
         self._snapshot: Snapshot | None = None  # the last one
@@ -233,7 +233,7 @@ class Desk:
         session = self._calendar.session(now.date())
         reading = breakers.Reading(
             now,
-            self._equity(quotes_of(conditions)),
+            self._equity(quotes_of(conditions), now),
             conditions,
             compared.differences,
             session is not None and now in session,
@@ -267,17 +267,17 @@ class Desk:
             alert = alert_of(Trigger.NEAR_LIMIT, row.limit, said, key=str(day))
             self._append(neared, now, unique=f"near:{day}:{row.limit}", alert=alert)
 
-    def _equity(self, quotes: Mapping[str, LiveQuote]) -> Decimal | None:
+    def _equity(self, quotes: Mapping[str, LiveQuote], now: datetime) -> Decimal | None:
         """Return the equity at fresh prices, None where they cannot be had."""
         book = self.book
         try:
-            return book.equity(current_marks(book, self._references, quotes))
+            return book.equity(current_marks(book, self._references, quotes, now))
         except FAULTS:
             return None
 
     def _learn(self, snapshot: Snapshot, now: datetime) -> None:
         """Take in the news of our orders; one that should not work as it does is taken back."""
-        asked = self._asked
+        asked = self._asked.keys()
 
         def moves(book: Book, snapshot: Snapshot) -> list[Entry]:
             return reconcile.new_moves(book, snapshot, asked)
@@ -293,7 +293,8 @@ class Desk:
                 book = self.book
         for tag in [*reconcile.revenants(book, snapshot), *self._altered(snapshot)]:
             asked_at = self._recalled.get(tag)
-            if asked_at is None or now - asked_at >= RECALL_AGAIN:
+            again = asked_at is None or now - asked_at >= RECALL_AGAIN
+            if again and not self._gate.is_too_fast(now):
                 self._recalled[tag] = now
                 self._gate.cancel(tag, now)
 
@@ -386,8 +387,10 @@ class Desk:
                 failpoints.reach("desk.before_own_intent")
                 self._append(IntentCommitted(intent), now, unique=f"intent:{intent.key}")
                 failpoints.reach("desk.own_intent_committed")
+            case decisions.Cancel(tag) if self._gate.is_too_fast(now):
+                return False
             case decisions.Cancel(tag):
-                self._asked.add(tag)
+                self._asked[tag] = now
                 taken = self._gate.cancel(tag, now)
                 self.reconcile(now)
                 if not taken and tag in self.book.live:

@@ -137,6 +137,7 @@ class DeskProcess:
         if now - self._beaten >= BEAT:
             self._beaten = now
             self._hold()
+            self._tighten(now, given)
             self._tell(self._heartbeat(now, session))
 
     # -- looking ---------------------------------------------------------------------------------
@@ -290,6 +291,15 @@ class DeskProcess:
             },
         )
         self._hosted.desk.open_session(now, self._account.limits)
+
+    def _tighten(self, now: datetime, given: Situation) -> None:
+        """Seal tighter limits that somebody has set while the session runs; looser ones wait."""
+        if given.running is None or given.session is None or now not in given.session:
+            return
+        try:
+            self._hosted.desk.open_session(now, self._account.limits)
+        except UsageError as error:  # the session goes on under what was sealed
+            self._problem = str(error)
 
     def _finish(self, session: Session) -> None:
         """Let what still rests lapse, and mark the positions at the last prices."""

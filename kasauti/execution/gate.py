@@ -3,6 +3,7 @@
 The broker handle is private to the gate. Nothing else in the project calls a broker's `place`.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from kasauti.execution.approvals import Permits
 from kasauti.execution.brokers.base import Answer, Broker, BrokerOrder, BrokerPosition, Reply
 from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
+from kasauti.execution.controls.flow import RATE_CEILING
 from kasauti.execution.controls.model import FAULTS, need
 from kasauti.execution.events import Decision, GateDecided, OrderMoved
 from kasauti.execution.latch import Latch
@@ -24,9 +26,10 @@ from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Fill, Intent, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
-from kasauti.execution.references import References, last_completed
+from kasauti.execution.references import Reference, References, last_completed
+from kasauti.execution.square_off import square_off
 from kasauti.execution.text import storable
-from kasauti.execution.usage import quotes_of, usage
+from kasauti.execution.usage import SECOND, Usage, quotes_of, sent_within, usage
 from kasauti.execution.views import OrderView
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
@@ -41,6 +44,7 @@ _ANSWERS = {
 
 
 STATE = "K03"
+MOST_CANCELS = 1_000  # more than a minute may hold
 
 
 class Passage(StrEnum):
@@ -105,6 +109,7 @@ class Gate:
         self._references = references
         self._permits = permits
         self._controls = tuple(controls)
+        self._cancels: deque[datetime] = deque(maxlen=MOST_CANCELS)  # when they were asked for
 
     def release(self, intent: Intent, now: datetime, comparison: Comparison | None) -> Ruling:
         """Judge a committed intent and, if every binding control is content, send it.
@@ -132,7 +137,9 @@ class Gate:
             self._send(intent, now)
         else:
             said = f"{intent.purpose.value} {intent.symbol} denied: {ruling.code}"
-            alert = alert_of(Trigger.ORDER_DENIED, intent.symbol, said, key=f"{now.date()}{said}")
+            is_entry = intent.purpose is Purpose.ENTRY
+            trigger = Trigger.ORDER_DENIED if is_entry else Trigger.ORDER_TROUBLE
+            alert = alert_of(trigger, intent.symbol, said, key=f"{now.date()}{said}")
             self._ledger.append(decided, at=now, epoch=self._lease.epoch, alert=alert)
         return ruling
 
@@ -152,12 +159,19 @@ class Gate:
         if not self._lease.is_held:
             raise LeaseError("the lease is lost: nothing was cancelled")
         failpoints.reach("gate.before_cancel")
+        self._cancels.append(now)
         try:
             taken = self.__broker.cancel(tag, now).answer is Answer.ACCEPTED
         except FAULTS:
             taken = False
         failpoints.reach("gate.cancel_answered")
         return taken
+
+    def is_too_fast(self, now: datetime) -> bool:
+        """Whether one more cancel would be over the order rate (K16); a placement is judged."""
+        book = self._ledger.book()
+        most = RATE_CEILING if book.limits is None else book.limits.orders_a_second
+        return sent_within(book, now, SECOND, self._cancels) >= most
 
     def snapshot(self) -> Snapshot:
         """Return what the broker knows; the funds only where they must equal ours.
@@ -215,6 +229,7 @@ class Gate:
             reference=reference,
             fresh_day=learn("fresh day", lambda: last_completed(self._calendar, now)),
             session=learn("session", lambda: self._calendar.session(now.date())),
+            square_off=learn("square-off", lambda: self._square_off(intent, now)),
             tick=learn("tick", lambda: self._tick(intent, now)),
             funds=learn("funds", self.__broker.funds),
             entry_charges=learn(
@@ -223,18 +238,25 @@ class Gate:
             exit_charges=learn(
                 "exit charges", lambda: self._charges(intent, need(stop, "stop"), now, False)
             ),
-            usage=learn(
-                "usage",
-                lambda: usage(
-                    need(book, "ledger"), intent, self._references, now, quotes_of(conditions)
-                ),
-            ),
+            usage=learn("usage", lambda: self._usage(intent, now, conditions)),
             comparison=comparison,
             ledger_head=learn("ledger head", lambda: self._ledger.head()[1]),
             conditions=conditions,
             self_tested=None if book is None else book.self_tested,
             faults=faults,
         )
+
+    def _usage(self, intent: Intent, now: datetime, conditions: Conditions | None) -> Usage:
+        """Return the usage; a closing order's without prices, where they cannot be had."""
+        book = self._ledger.book()
+        try:
+            quotes = quotes_of(conditions)
+            return usage(book, intent, self._references, now, quotes, self._cancels)
+        except FAULTS:
+            if intent.purpose is Purpose.ENTRY:
+                raise
+            unknown: dict[str, Reference] = {}
+            return usage(book, intent, unknown.get, now, cancels=self._cancels)
 
     def _queued(self, intent: Intent) -> OrderView:
         view = self._ledger.book().order(intent.key)
@@ -278,6 +300,13 @@ class Gate:
         if reference is not None and reference.tick is not None:
             return reference.tick
         return self._market.tick_size(intent.limit_price, now.date())
+
+    def _square_off(self, intent: Intent, now: datetime) -> datetime | None:
+        session, reference = self._calendar.session(now.date()), self._references(intent.symbol)
+        if session is None:
+            return None
+        auction = reference is None or reference.closing_auction
+        return square_off(session, self._market, session.continuous_end(closing_auction=auction))
 
     def _charges(self, intent: Intent, price: Decimal, now: datetime, is_entry: bool) -> Decimal:
         is_buy = (intent.side.sign > 0) == is_entry

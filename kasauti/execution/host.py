@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
 
 from kasauti.execution.approvals import Permits
 from kasauti.execution.brokers.matching import Instrument, Quote
@@ -25,8 +24,11 @@ from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
 
-class Feed(Protocol):
-    """The side of the paper broker that prices come in by; orders go in through the gate only."""
+class PaperFeed:
+    """The feed of a paper broker, and nothing else of it: no order goes in by here."""
+
+    def __init__(self, broker: PaperBroker) -> None:
+        self.__broker = broker
 
     def feed(
         self,
@@ -38,25 +40,25 @@ class Feed(Protocol):
         jumped: bool = False,
     ) -> None:
         """Take in the prices of one moment, once."""
-        ...
+        self.__broker.feed(moment, at, prices, volumes, jumped=jumped)
 
     def quote(
         self, moment: str, at: datetime, quotes: Mapping[str, Quote], *, jumped: bool = False
     ) -> None:
         """Take in the quotes of one moment, once."""
-        ...
+        self.__broker.quote(moment, at, quotes, jumped=jumped)
 
     def list_instruments(self, day: date, instruments: Mapping[str, Instrument]) -> None:
         """Take in the exchange's morning file, once a day."""
-        ...
+        self.__broker.list_instruments(day, instruments)
 
     def last_prices(self) -> Mapping[str, Decimal]:
         """Return the last price of every symbol in this session."""
-        ...
+        return self.__broker.last_prices()
 
     def end_session(self, at: datetime) -> None:
         """Let every resting order lapse."""
-        ...
+        self.__broker.end_session(at)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Hosted:
     Attributes
     ----------
     desk : Desk
-    feed : Feed
+    feed : PaperFeed
     epoch : int
         Of its lease.
     since : int
@@ -74,7 +76,7 @@ class Hosted:
     """
 
     desk: Desk
-    feed: Feed
+    feed: PaperFeed
     epoch: int
     since: int
 
@@ -134,4 +136,4 @@ def paper_desk(
         )
         since = ledger.seq()
         desk.start(at)
-        yield Hosted(desk, broker, lease.epoch, since)
+        yield Hosted(desk, PaperFeed(broker), lease.epoch, since)

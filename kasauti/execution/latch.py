@@ -48,7 +48,13 @@ class Latch:
 
         `flatten` also closes what is held: each stop is cancelled only as its exit goes out.
         """
-        self.path.touch()
+        try:
+            self.path.touch()
+        finally:
+            self._record(ledger, by, reason, at, flatten)
+
+    def _record(self, ledger: "Ledger", by: str, reason: str, at: datetime, flatten: bool) -> None:
+        """Write it down, even where the file could not be made: either of them stops."""
         by, reason = storable(by), storable(reason)  # no text may keep a stop out of the record
         failpoints.reach("latch.file_set")
         said = f"Kill switch set by {by}{FLATTENED if flatten else ''}: {reason}"

@@ -104,7 +104,11 @@ def _losses(book: Book, limits: Limits, equity: Decimal) -> Iterator[Used]:
     yield Used("fall from the peak", "K23", fallen, limits.max_drawdown, Unit.SHARE)
     yield Used("losses in a row", "K37", book.streak, limits.losing_streak)
     due = review_due(book, limits.review)
-    told = "nothing to review" if due is None else f"closes entries on {due}"
+    told = "nothing to review"
+    if due is not None:
+        overdue = book.limits_day is not None and due <= book.limits_day
+        told = f"entries are closed since {due}" if overdue else f"closes entries on {due}"
+        told += ": `kasauti review`"
     yield Used("review", "K35R", told, limits.review.value, Unit.TEXT)
 
 
@@ -124,11 +128,20 @@ def _values(book: Book, limits: Limits) -> Iterator[Used]:
     for position in book.positions.values():
         genome = position.genome_hash
         strategies[genome] = strategies.get(genome, ZERO) + held[position.symbol]
-    entries = [o for o in book.live_orders() if o.intent.purpose is Purpose.ENTRY]
+    entries = [
+        order
+        for order in book.live_orders()
+        if order.intent.purpose is Purpose.ENTRY and order.state.is_working
+    ]
+    for order in entries:
+        genome, value = order.intent.genome_hash, order.remaining * order.intent.limit_price
+        strategies[genome] = strategies.get(genome, ZERO) + value
     working = sum((o.remaining * o.intent.limit_price for o in entries), ZERO)
     money = Unit.MONEY
-    yield Used("positions", "K14", len(held), limits.slots)
-    yield Used("value of all positions", "K15", sum(held.values(), ZERO), limits.max_gross, money)
+    symbols = held.keys() | {order.intent.symbol for order in entries}
+    yield Used("positions and entries", "K14", len(symbols), limits.slots)
+    gross = sum(held.values(), ZERO) + working
+    yield Used("value of positions and entries", "K15", gross, limits.max_gross, money)
     most = max(held.values(), default=ZERO)
     yield Used("value in one symbol", "K14", most, limits.max_position_value, money)
     most = max(strategies.values(), default=ZERO)

@@ -45,6 +45,7 @@ class Book:
         self.sealed_at: datetime | None = None
         self.switches = Switches()
         self.reviewed_at: datetime | None = None
+        self.reviewed = 0  # trades that were known then: a session may be played after the fact
         self.peak = ZERO
         self.latched = False
         self.flatten = False
@@ -59,7 +60,7 @@ class Book:
         self.positions: dict[str, Position] = self.holdings.positions
         self.fills: dict[tuple[str, str], Fill] = {}  # by order and id
         self.trades: list[ClosedTrade] = self.holdings.trades
-        self.acknowledged_at: datetime | None = None
+        self.acknowledged = 0  # trades that were known when somebody looked at a streak
         self.days: list[DayResult] = []
         self.marks: dict[str, Decimal] = {}
         self._traded = ZERO  # cash that executions moved
@@ -213,9 +214,9 @@ class Book:
             self.sends.append(at)
             self.sent.setdefault(at.date(), []).append(event.tag)
             changes["sent_at"] = at
-        at = event.at or at
         if event.event is OrderEvent.CANCEL and not order.state.is_final:
-            self.sends.append(at)
+            self.sends.append(at)  # in our time, whatever the broker's clock says
+        at = event.at or at
         if event.event is OrderEvent.NEVER_ARRIVED and order.sent_at is not None:
             self.sends.remove(order.sent_at)
             self.sent[order.sent_at.date()].remove(event.tag)
@@ -252,9 +253,8 @@ class Book:
 
     def _losses_in_a_row(self) -> int:
         losses = 0
-        for trade in reversed(self.trades):
-            seen = self.acknowledged_at is not None and trade.exit_time <= self.acknowledged_at
-            if trade.profit >= 0 or seen:
+        for trade in reversed(self.trades[self.acknowledged :]):
+            if trade.profit >= 0:
                 break
             losses += 1
         return losses
@@ -276,7 +276,7 @@ class Book:
 
     def _on_reviewed(self, event: ev.Reviewed, at: datetime) -> None:
         del event
-        self.reviewed_at = at
+        self.reviewed_at, self.reviewed = at, len(self.trades)
 
     def _on_latch_changed(self, event: ev.LatchChanged, at: datetime) -> None:
         del at
@@ -287,7 +287,7 @@ class Book:
         del event
         if self.trades and self.trades[-1].exit_time.date() < at.date():
             self.streak = 0  # a word on the day of the loss itself changes nothing
-            self.acknowledged_at = at
+            self.acknowledged = len(self.trades)
             self.switches.breakers.pop(STREAK, None)
 
     def _on_reconciled(self, event: ev.Reconciled, at: datetime) -> None:

@@ -9,10 +9,23 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.engine import Connection
 
 from kasauti.alerts.model import Alert
-from kasauti.errors import LeaseError
+from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution import schema
 from kasauti.execution.chain import NOTHING, digest
-from kasauti.execution.events import OPEN_TO_ALL, EpochRaised, Event, Record, from_json, to_json
+from kasauti.execution.events import (
+    OPEN_TO_ALL,
+    Acknowledged,
+    EpochRaised,
+    Event,
+    LatchChanged,
+    Record,
+    Resumed,
+    Reviewed,
+    TradingState,
+    TradingStateChanged,
+    from_json,
+    to_json,
+)
 from kasauti.execution.text import is_storable, require_storable, storable
 
 _EVENTS = schema.events
@@ -74,7 +87,10 @@ def fence(event: Event, epoch: int | None, head: Head | Record | None) -> None:
     ------
     LeaseError
         If `epoch` is not the ledger's, or missing where the event needs a desk.
+    LedgerError
+        If it lets trading go on and no person with a reason says so.
     """
+    _require_person(event)
     current = 0 if head is None else head.epoch
     if isinstance(event, EpochRaised):
         current += 1
@@ -84,6 +100,23 @@ def fence(event: Event, epoch: int | None, head: Head | Record | None) -> None:
         raise LeaseError(
             f"{type(event).__name__} of epoch {epoch} refused, the ledger is at {current}: "
             "another desk has taken over, stop this one"
+        )
+
+
+def _require_person(event: Event) -> None:
+    """Refuse what lets trading go on without a name and a reason; a breaker may close by itself."""
+    match event:
+        case TradingStateChanged(TradingState.ACTIVE, by, reason, breaker="") | LatchChanged(
+            False, by, reason
+        ):
+            pass
+        case Resumed(by, reason) | Reviewed(by, reason) | Acknowledged(by, reason):
+            pass
+        case _:
+            return
+    if not by.strip() or not reason.strip():
+        raise LedgerError(
+            f"{type(event).__name__} without a name and a reason: only a person lets trading go on"
         )
 
 

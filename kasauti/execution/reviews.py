@@ -15,9 +15,5 @@ GRACE = {
 
 def review_due(book: Book, review: Review) -> date | None:
     """Return the day from which on entries are closed, None while nothing waits for a review."""
-    oldest = None
-    for trade in reversed(book.trades):
-        if book.reviewed_at is not None and trade.exit_time <= book.reviewed_at:
-            break
-        oldest = trade
-    return None if oldest is None else oldest.exit_time.date() + GRACE[review]
+    unseen = book.trades[book.reviewed :]
+    return unseen[0].exit_time.date() + GRACE[review] if unseen else None

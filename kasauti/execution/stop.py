@@ -140,8 +140,7 @@ def review(home: Home, *, by: str, reason: str, now: datetime) -> tuple[Looked, 
 def _looked(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> Looked:
     with closing(Ledger.existing(path)) as ledger:
         at, book = _time_of(ledger, now), ledger.book()
-        last = book.reviewed_at
-        trades = sum(1 for trade in book.trades if last is None or trade.exit_time > last)
+        trades = len(book.trades) - book.reviewed
         said = f"Trades reviewed by {by}: {reason}"
         alert = alert_of(Trigger.REVIEWED, by, said, key=str(at))
         ledger.append(Reviewed(by, reason), at=at, alert=alert)
@@ -180,8 +179,10 @@ def _switched(
     try:
         if path.exists():
             with closing(Ledger.existing(path)) as ledger:
-                changed = record(ledger) or changed
-                recorded = True
+                try:
+                    changed = record(ledger) or changed
+                finally:
+                    recorded = ledger.book().latched
     except (KasautiError, OSError) as error:
         problem = problem or str(error)
     file = str(Latch.beside(path).path)

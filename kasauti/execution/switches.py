@@ -12,6 +12,7 @@ from kasauti.execution.events import TradingState
 
 DRAWDOWN = "K23"
 STREAK = "K37"
+PASSING = frozenset({"K27", "K28"})  # breakers that close again by themselves
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Switches:
         """The strictest of all."""
         states = [self.chosen, *(breaker.state for breaker in self.breakers.values())]
         return max(states, key=tuple(TradingState).index)
+
+    @property
+    def cancels_entries(self) -> bool:
+        """Whether entries that rest are taken back: not for what may be over in a moment."""
+        stops = self.chosen is not TradingState.ACTIVE or self.state is TradingState.HALTED
+        return stops or bool(self.breakers.keys() - PASSING)
 
     @property
     def flatten(self) -> bool:

@@ -1,6 +1,6 @@
 """What the book has used up, as one order sees it; pure, read by the controls."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,8 @@ from kasauti.execution.views import OrderView
 ZERO, NAN = Decimal(0), Decimal("NaN")
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+MOST_SENDS = 2_000  # twice the ceiling of a day
+OLDEST_MARK = timedelta(minutes=15)  # of a held symbol; thin ones trade rarely
 DUPLICATE_WINDOW = timedelta(minutes=10)
 
 
@@ -93,22 +95,26 @@ def usage(
     references: References,
     now: datetime,
     quotes: Mapping[str, LiveQuote] | None = None,
+    cancels: Collection[datetime] = (),
 ) -> Usage:
-    """Return what `intent` finds used at `now`; positions are marked at `quotes` where known."""
+    """Return what `intent` finds used at `now`; positions are marked at `quotes` where known.
+
+    `cancels` are the times at which cancels were asked for, whatever came of them.
+    """
     today = [view for view in book.sent_on(now.date()) if view.intent.key != intent.key]
     live = [view for view in book.live_orders() if view.intent.key != intent.key]
     working = [view for view in live if view.state.is_working]
-    entries = [view for view in working if view.intent.purpose is Purpose.ENTRY]
+    entries = [view for view in working if _opens(view.intent)]
     same = [view for view in working if view.intent.symbol == intent.symbol]
-    marks = current_marks(book, references, quotes)
+    marks = current_marks(book, references, quotes, now)
     equity = book.equity(marks)
     values = _values(book, entries, marks)
     sector = _sector(intent.symbol, references)
     position = book.positions.get(intent.symbol)
     held = {view.intent.symbol for view in entries} | set(book.positions)
     return Usage(
-        sent_this_second=sent_within(book, now, SECOND),
-        sent_this_minute=sent_within(book, now, MINUTE),
+        sent_this_second=sent_within(book, now, SECOND, cancels),
+        sent_this_minute=sent_within(book, now, MINUTE, cancels),
         sent_today=_sent_today(book, now),
         entries_today=sum(1 for view in today if _counts_as_entry(view)),
         open_entry_value=sum((v.remaining * v.intent.limit_price for v in entries), ZERO),
@@ -124,10 +130,10 @@ def usage(
         drawdown=drawdown(book, equity),
         strategy_value=sum((v for _, g, v in values if g == intent.genome_hash), ZERO),
         sector_value=sum((v for s, _, v in values if _sector(s, references) == sector), ZERO),
-        repeats=sum(1 for view in today if _repeats(view, intent)),
+        repeats=sum(1 for view in today if _repeats(view, intent, book.switches.released_at)),
         throttled=intent.genome_hash in book.switches.throttled,
         crossing=sum(1 for view in same if _crosses(view.intent, intent)),
-        last_sent=book.sends[-1] if book.sends else None,
+        last_sent=max(book.sends[-MOST_SENDS:], default=None),
         review_due=None if book.limits is None else review_due(book, book.limits.review),
         demoted_at=book.demoted.get(intent.genome_hash),
     )
@@ -145,20 +151,33 @@ def drawdown(book: Book, equity: Decimal) -> Decimal:
 
 
 def current_marks(
-    book: Book, references: References, quotes: Mapping[str, LiveQuote] | None = None
+    book: Book,
+    references: References,
+    quotes: Mapping[str, LiveQuote] | None = None,
+    now: datetime | None = None,
 ) -> dict[str, Decimal]:
-    """Return a price for every position: quote, else reference, but its cost if bought since."""
+    """Return a price for every position: quote, else reference, but its cost if bought since.
+
+    A quote that is too old is NaN: what was lost since nobody knows, and no entry goes out.
+    """
     marks = {}
     for symbol, position in book.positions.items():
         quote = (quotes or {}).get(symbol)
         reference = references(symbol)
         if quote is not None:
-            marks[symbol] = quote.last if quote.last.is_finite() else NAN
+            stale = now is not None and quote.at is not None and now - quote.at > OLDEST_MARK
+            marks[symbol] = quote.last if quote.last.is_finite() and not stale else NAN
         elif reference is not None and reference.day >= position.opened_at.date():
             marks[symbol] = reference.close
         else:  # no bar since the purchase: an older mark belongs to an earlier position
             marks[symbol] = position.average_price
     return marks
+
+
+def _opens(intent: Intent) -> bool:
+    """Whether it may add to what is held: an entry, or a purchase from outside."""
+    bought = intent.purpose is Purpose.FOREIGN and intent.side is OrderSide.BUY
+    return intent.purpose is Purpose.ENTRY or bought
 
 
 def _values(
@@ -179,8 +198,10 @@ def _sector(symbol: str, references: References) -> str:
     return "" if reference is None else reference.sector
 
 
-def _repeats(view: OrderView, intent: Intent) -> bool:
+def _repeats(view: OrderView, intent: Intent, released: datetime | None) -> bool:
     other = view.intent
+    if released is not None and view.sent_at is not None and view.sent_at <= released:
+        return False  # a person let it go
     return other.purpose is Purpose.ENTRY and (
         (other.genome_hash, other.symbol, other.side)
         == (intent.genome_hash, intent.symbol, intent.side)
@@ -196,18 +217,21 @@ def _crosses(other: Intent, intent: Intent) -> bool:
     return buy.limit_price >= sell.limit_price
 
 
-def sent_within(book: Book, now: datetime, span: timedelta) -> int:
-    """Return how many orders and cancels went out in the last `span`."""
-    return sum(1 for at in reversed(book.sends[-1_000:]) if now - span < at <= now)
+def sent_within(
+    book: Book, now: datetime, span: timedelta, cancels: Collection[datetime] = ()
+) -> int:
+    """Return how many orders and cancels went out within `span`; a clock may have gone back.
+
+    A cancel that was asked for is in the book once it has come true, for whoever starts anew.
+    """
+    asked = sum(1 for at in cancels if abs(now - at) < span)
+    placed = [view.sent_at for view in book.sent_on(now.date())[-1_000:] if view.sent_at]
+    known = sum(1 for at in book.sends[-1_000:] if abs(now - at) < span)
+    return max(asked + sum(1 for at in placed if abs(now - at) < span), known)
 
 
 def _sent_today(book: Book, now: datetime) -> int:
-    count = 0
-    for at in reversed(book.sends):
-        if at.date() != now.date():
-            break
-        count += 1
-    return count
+    return sum(1 for at in book.sends[-MOST_SENDS:] if at.date() == now.date())
 
 
 def _counts_as_entry(view: OrderView) -> bool:

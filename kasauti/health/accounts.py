@@ -1,14 +1,16 @@
 """What each ledger amounts to: limits used, positions, controls, trading state; no judging here."""
 
+import os
 from contextlib import closing
 from datetime import date, datetime
 from typing import Any
 
 from kasauti.errors import LedgerError
 from kasauti.execution import frames
+from kasauti.execution.custom_limits import chosen
 from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.limits import Limits
+from kasauti.execution.limits import DEFAULT_PROFILE, Limits
 from kasauti.execution.limits import profile as limits_of
 from kasauti.execution.limits_used import limits_used
 from kasauti.execution.model import Scope
@@ -21,10 +23,11 @@ from kasauti.operations.charge_note import note_of
 from kasauti.plain import plain
 
 DEFAULT_MARKET = "nse"
+PROFILE_VARIABLE = "KASAUTI_PROFILE"  # as `kasauti desk` reads it
 
 
 def accounts_of(home: Home, now: datetime) -> tuple[Account, ...]:
-    """Return every ledger's account; the default profile's, unused, where there is no ledger.
+    """Return every ledger's account; the chosen profile's, unused, where there is no ledger.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def accounts_of(home: Home, now: datetime) -> tuple[Account, ...]:
         if path.exists():
             with closing(Ledger.existing(path)) as ledger:
                 accounts.append(account_of(ledger, ledger.book(), clock_of(home, ledger, now)))
-    return tuple(accounts) or (_unused(now),)
+    return tuple(accounts) or (_unused(home, now),)
 
 
 def clock_of(home: Home, ledger: Ledger, now: datetime) -> datetime:
@@ -74,8 +77,8 @@ def account_of(ledger: Ledger, book: Book, clock: datetime) -> Account:
     )
 
 
-def _unused(now: datetime) -> Account:
-    limits = limits_of()
+def _unused(home: Home, now: datetime) -> Account:
+    limits = chosen(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE), home.limits, os.environ)
     charges = note_of(limits, get_market(DEFAULT_MARKET), now.date()).to_json()
     rows = _limits(Book(), limits, None)
     name, profile, hash_ = Scope.REPLAY.value, limits.profile, limits.hash

@@ -14,6 +14,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
 from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
+from kasauti.execution.reviews import review_due
 from kasauti.execution.stop import is_stopped
 from kasauti.health.accounts import account_of, clock_of
 from kasauti.health.model import Account, Check, Figure, Health
@@ -23,6 +24,7 @@ EVALUATE = {
     Scope.REPLAY: "run `kasauti demo`",
     Scope.PAPER: "the desk evaluates all when a session opens, run `kasauti up`",
 }
+REVIEW = "`kasauti review`"
 RECONCILE = "see `kasauti reconcile`"
 
 
@@ -66,6 +68,10 @@ def _state(scope: Scope, book: Book) -> Check:
         for control, open_ in sorted(switches.breakers.items())
     ]
     latched = [f"strategy {genome[:12]} is latched" for genome in sorted(switches.throttled)]
+    due = None if book.limits is None else review_due(book, book.limits.review)
+    closed = due is not None and book.limits_day is not None and due <= book.limits_day
+    if closed and scope is Scope.PAPER:  # a replay is looked at by whoever runs it
+        latched.append(f"entries are closed since {due}, nobody looked at the trades: {REVIEW}")
     if state is TradingState.ACTIVE and not latched:
         return Check(name, Health.OK, state.value)
     told = "; ".join(causes + latched) or "by a person"

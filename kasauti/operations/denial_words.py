@@ -48,7 +48,7 @@ MEANINGS: dict[str, str] = {
     # What is said without the gate.
     "EXPIRED": "its time was over before it could be sent",
     "NOT_NEEDED": "what it protected was sold, or being sold, before it could be sent",
-    "CLIPPED": "less was held than it would have sold: that much was sold instead",
+    "CLIPPED": "it was of more than was held, or outside the band: one that fits went out instead",
     "DESK_DOWN": "no desk was there to send it",
     "NEVER_ARRIVED": "it never arrived at the broker, and is not sent twice",
 }

@@ -247,7 +247,7 @@ def test_limits_of_an_open_session(run: Run, desk: World) -> None:
     assert (account["ledger"], account["sealed"]) == ("replay", TODAY.isoformat())
     rows = {row["limit"]: (row["used"], row["allowed"]) for row in account["limits"]}
     assert rows["trades today"] == (1, LIMITS.trades_a_day)
-    assert rows["positions"] == (1, LIMITS.slots)
+    assert rows["positions and entries"] == (1, LIMITS.slots)
     used, allowed = rows["risk per trade"]
     assert 0 < used <= allowed == float(LIMITS.risk_per_trade)
     shown = run("limits").out

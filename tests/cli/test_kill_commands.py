@@ -168,7 +168,7 @@ def test_a_person_reviews_the_trades(run: Run, desk: World) -> None:
     (row,) = [
         r for r in run("limits", "--json").json["ledgers"][0]["limits"] if r["limit"] == "review"
     ]
-    assert "closes entries on" in row["used"]
+    assert row["used"] == "closes entries on 2026-07-16: `kasauti review`"
     told = run("review", "--who", "Asha", "--reason", "gap down, stop worked", "--json")
     (looked,) = told.json["ledgers"]
     assert (told.code, looked["trades"], looked["streak"]) == (0, 1, 1)

@@ -15,6 +15,7 @@ from kasauti.execution.brokers.base import BrokerOrder, BrokerPosition, Reply
 from kasauti.execution.brokers.faults import Faulty
 from kasauti.execution.conditions import Conditions
 from kasauti.execution.events import EpochRaised, TradingState
+from kasauti.execution.gate import Gate
 from kasauti.execution.limits import Limits
 from kasauti.execution.model import Fill, Intent, Order, OrderSide, Purpose
 from kasauti.execution.orders import OrderState
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tests.execution.stateful import Game
 
 SECOND = timedelta(seconds=1)
+MOST_A_SECOND = 10  # of the exchange (NSE's threshold)
 
 
 class Broken(Exception):
@@ -46,7 +48,7 @@ class Laws:
         self._game = game
         self.sent: set[str] = set()
         self.held: Counter[str] = Counter()
-        self._sends: list[datetime] = []
+        self._sends: list[tuple[datetime, Gate]] = []
 
     def judge(self, order: Order, at: datetime) -> None:
         """Judge one order at the last moment before it leaves."""
@@ -67,14 +69,25 @@ class Laws:
         limits = book.limits
         assert limits is not None
         self.sent.add(order.tag)
-        self._sends = [one for one in self._sends if at - one < SECOND] + [at]
-        if len(self._sends) > limits.orders_a_second:
-            raise Broken(f"{len(self._sends)} orders a second")
+        self.judge_pace(at)
         if view.intent.purpose is Purpose.ENTRY:
             self._judge_entry(order, view.intent, book, limits)
         elif order.quantity > self._game.paper._book.held.get(order.symbol, 0):
             raise Broken(f"{order} sells more than is held")
         self.held["what leaves is decided, new, on the tick, in time and in pace"] += 1
+
+    def judge_pace(self, at: datetime) -> None:
+        """Count one more request, an order's or a cancel's.
+
+        A desk that starts anew knows of no cancel whose answer was lost: with those of the one
+        before, within a second, it has to stay under the exchange's own threshold.
+        """
+        limits, gate = self._game.desk.book.limits, self._game.gate
+        assert limits is not None
+        self._sends = [one for one in self._sends if at - one[0] < SECOND] + [(at, gate)]
+        own = sum(1 for _, by in self._sends if by is gate)
+        if own > limits.orders_a_second or len(self._sends) > MOST_A_SECOND:
+            raise Broken(f"{own} of {len(self._sends)} orders a second")
 
     def judge_holdings(self) -> None:
         """Judge what the broker holds."""
@@ -185,6 +198,7 @@ class JudgedBroker:
         return self.broker.place(order, at)
 
     def cancel(self, tag: str, at: datetime) -> Reply:
+        self.laws.judge_pace(at)
         return self.broker.cancel(tag, at)
 
     def orders(self) -> Sequence[BrokerOrder]:

@@ -1,7 +1,7 @@
 """Every control allows what it should, refuses what it should, and refuses what it cannot know."""
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
 from kasauti.execution.controls.model import ENTRY, EVERY
 from kasauti.execution.events import TradingState
 from kasauti.execution.gate import Passage, judge
-from kasauti.execution.model import Offset, OrderSide, Protection, Purpose, Scope
+from kasauti.execution.model import Offset, OrderSide, Product, Protection, Purpose, Scope
 from kasauti.execution.references import Reference
 from kasauti.execution.self_test import (
     CONDITIONS,
@@ -28,6 +28,8 @@ from kasauti.execution.self_test import (
 
 BY_ID = {control.id: control for control in CONTROLS}
 D = Decimal
+SQUARE_OFF = NOW + timedelta(hours=5)
+PROTECTION = Protection(Offset(D(5)))
 
 
 def asked(**changes: Any) -> GateInput:
@@ -57,6 +59,14 @@ def quoted(**changes: Any) -> GateInput:
 
 def ruled(**changes: Any) -> GateInput:
     return given(limits=replace(LIMITS, **changes))
+
+
+def intraday(square_off: datetime | None) -> GateInput:
+    return replace(asked(product=Product.INTRADAY), square_off=square_off)
+
+
+def targeted(target: Decimal) -> GateInput:
+    return asked(protection=replace(PROTECTION, target=Offset(target)))
 
 
 def seconds(number: float) -> Any:
@@ -175,6 +185,10 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K25", "before the open", given(now=NOW - timedelta(seconds=1)), False),
     ("K25", "after the window", given(now=NOW + timedelta(minutes=10)), False),
     ("K25", "shut", given(session=None), False),
+    ("K25", "intraday before square-off", intraday(SQUARE_OFF), True),
+    ("K25", "intraday at square-off", intraday(NOW), False),
+    ("K25", "intraday, square-off not known", intraday(None), False),
+    ("K25", "held over night after square-off", given(square_off=NOW), True),
     ("K26", "yesterday's login", told(login_day=DAY_BEFORE), False),
     ("K26", "no login", told(login_day=None), False),
     ("K26", "another address", told(ip="192.0.2.2"), False),
@@ -213,6 +227,11 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K36", "charges too high", given(exit_charges=D(943)), False),
     ("K36", "exactly the limit", given(exit_charges=D("942.50")), True),
     ("K36", "no protection", asked(protection=None), False),
+    ("K36", "target above", targeted(D(5)), True),
+    ("K36", "target below", targeted(D(-5)), False),
+    ("K36", "target at the price", targeted(D(0)), False),
+    ("K36", "target that is no number", targeted(D("NaN")), False),
+    ("K36", "target without end", targeted(D("Infinity")), False),
     ("K36", "stop above", asked(protection=Protection(Offset(D(-5)))), False),
     ("K36", "stop below zero", asked(protection=Protection(Offset(D(102)))), False),
     ("K37", "two lost", used(losing_streak=2), True),
@@ -251,6 +270,7 @@ JUDGED_BY = {
     "exit_charges": "K36",
     "usage": "K04 K12 K14 K15 K16 K16D K17 K18 K19 K20 K22 K23 K24 K29 K30 K35 K35R K37",
     "session": "K25",
+    "square_off": "K25",
     "comparison": "K28",
     "lease_held": "K31",
     "ledger_head": "K34",
@@ -261,7 +281,9 @@ JUDGED_BY = {
 
 @pytest.mark.parametrize("name", JUDGED_BY)
 def test_what_is_not_known_denies(name: str) -> None:
-    ruling = judge(CONTROLS, given(**{name: None}))
+    unknown: dict[str, Any] = {name: None}
+    whole = intraday(SQUARE_OFF) if name == "square_off" else HEALTHY
+    ruling = judge(CONTROLS, replace(whole, **unknown))
     refused = {decision.control for decision in ruling.decisions if not decision.passed}
     assert refused == set(JUDGED_BY[name].split())
     assert ruling.passage is Passage.DENIED or name == "usage"
@@ -348,6 +370,7 @@ def test_limits_never_trap_an_exit() -> None:
         usage=replace(UNUSED, held=10, profit_today=D(-99_999), losing_streak=9),
     )
     assert judge(CONTROLS, bad).passage is Passage.SENT
+    assert judge(CONTROLS, replace(bad, reference=None)).passage is Passage.SENT
 
 
 def test_the_rate_delays_and_any_other_refusal_denies() -> None:

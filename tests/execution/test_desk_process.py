@@ -12,12 +12,13 @@ from kasauti.execution import heartbeat
 from kasauti.execution.clock import ReplayClock
 from kasauti.execution.events import (
     EpochRaised,
+    LimitsSealed,
     OrderFilled,
     Reconciled,
     ReconciliationRequested,
     SessionClosed,
 )
-from kasauti.execution.heartbeat import Mode
+from kasauti.execution.heartbeat import BEAT, Mode
 from kasauti.execution.host import DESK_PROCESS
 from kasauti.execution.limits import custom
 from kasauti.execution.model import Outcome, Purpose, Scope
@@ -38,6 +39,7 @@ from tests.execution.desks import (
 from tests.execution.replays import GENOME, PERMIT, day, settings, walk
 from tests.execution.world import OPEN, TODAY, TOMORROW, YESTERDAY, at, bars_of, entry
 
+D = Decimal
 MORNING, EVENING = at(8), at(18)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
@@ -79,6 +81,20 @@ def test_a_session_on_ticks_from_open_to_close(tmp_path: Path) -> None:
         book = running.ledger.book()
         assert [d.day for d in book.days] == [TODAY] and not book.live_orders()
         assert running.ledger.verify().ok
+
+
+def test_limits_that_are_tightened_while_the_session_runs_are_sealed(tmp_path: Path) -> None:
+    with process_in(tmp_path, ReplayClock(MORNING)) as running:
+        write_tick(tmp_path, OPEN, "100")
+        turn(running, OPEN)
+        sealed = running.ledger.book().limits
+        assert sealed is not None
+        for loss, allowed in ((D(500), D(500)), (D(900), D(500)), (D(400), D(400))):
+            running.account.limits = replace(sealed, daily_loss=loss)
+            turn(running, running.clock.now() + BEAT)
+            now = running.ledger.book().limits
+            assert now is not None and now.daily_loss == allowed, "only ever tighter"
+        assert len(told(running.ledger, LimitsSealed)) == 3
 
 
 def test_an_intent_is_answered_in_the_turn_after_its_commit(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ prices = st.decimals(50, 150, places=2)
 texts = st.sampled_from(["", "RMS", 'a "quoted" text', '],"key":"x', '"decisions":[', "₹"])
 which = st.sampled_from(INTENTS)
 times = st.integers(-30, 30).map(lambda second: OPEN + second * SECOND)
+persons = texts.filter(bool)  # who lets trading go on has a name and a reason
 words = st.lists(
     st.builds(
         ev.Decision,
@@ -86,8 +87,9 @@ others = st.one_of(
     st.builds(ev.ProtectionRevised, symbols, st.just(ENTRY.key), prices),
     st.builds(ev.PositionAdopted, symbols, st.integers(-9, 9), prices),
     st.builds(ev.FundsAdopted, prices),
-    st.builds(ev.LatchChanged, st.booleans(), texts, texts),
-    st.builds(ev.Acknowledged, texts, texts),
+    st.builds(ev.LatchChanged, st.just(True), texts, texts),
+    st.builds(ev.LatchChanged, st.just(False), persons, persons),
+    st.builds(ev.Acknowledged, persons, persons),
 )
 news = st.lists(st.one_of(decisions, moves, fills(), fills(), others), max_size=25)
 

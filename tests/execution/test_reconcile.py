@@ -323,7 +323,7 @@ def test_books_that_come_back_empty_take_no_stop_away(tmp_path: Path) -> None:
         assert w.desk.book.positions["TEST"].quantity == 10, "its entry filled today"
         assert w.desk.book.differences
         w.broker.empty = False
-        wait(w, 60, OPEN + 1_200 * SECOND)
+        wait(w, 120, OPEN + 1_200 * SECOND)  # those that vanished are taken back, two a second
         assert w.desk.book.differences == ()
         assert sum(v.intent.quantity for v in w.working(Purpose.STOP)) == 10
         resting = [row for row in w.broker.orders() if row.state.is_working]

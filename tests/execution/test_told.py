@@ -210,8 +210,8 @@ def test_a_limit_that_is_nearly_used_up_is_told_once_a_day_even_after_a_restart(
         assert [event for event in neared(w) if event.control == "K15"] == told
         alerts = [alert for alert in alerts_of(w) if alert.trigger == Trigger.NEAR_LIMIT]
     (event,) = told
-    assert (event.limit, event.allowed) == ("value of all positions", "1200")
-    assert any("value of all positions: 1000" in alert.happened for alert in alerts)
+    assert (event.limit, event.allowed) == ("value of positions and entries", "1200")
+    assert any("value of positions and entries: 1000" in alert.happened for alert in alerts)
 
 
 def test_a_replay_tells_of_no_limit(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_limits_are_those_of_the_day(home: Home) -> None:
     assert used["loss today"] == -report.today.net > 0
     assert (used["trades today"], used["losses in a row"]) == (1, 1)
     second = {one.limit: one.used for one in trading(daily_report(home, SECOND, EVENING)).limits}
-    assert (second["positions"], second["loss today"]) == (1, 0)
+    assert (second["positions and entries"], second["loss today"]) == (1, 0)
 
 
 # -- what needs a person ---------------------------------------------------------------------------

@@ -77,19 +77,25 @@ def drawdown(given: GateInput) -> tuple[bool, dict[str, str]]:
 
 
 def risk(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K36: entry to protective stop times quantity, plus both legs' charges."""
+    """K36: entry to protective stop times quantity, plus both legs' charges; a target that is one.
+
+    A nonsensical target could not be placed, and whatever the desk cannot place stops it.
+    """
     intent, allowed = given.intent, need(given.limits, "limits").risk_per_trade
     if intent.purpose is not Purpose.ENTRY:
         return True, {"risk": "0"}
     price = number(intent.limit_price, "limit price")
     stop = number(need(intent.protection, "protective stop").stop_price(price, intent.side), "stop")
+    target = need(intent.protection, "protection").target_price(price, intent.side)
+    gain = number(price if target is None else target, "target") - price
+    sane = target is None or (gain * intent.side.sign > 0 and target > 0)
     distance = (price - stop) * intent.side.sign
     charges = number(given.entry_charges, "entry charges") + number(
         given.exit_charges, "exit charges"
     )
     total = distance * intent.quantity + charges
     figures = {"risk": f"{total:.2f}", "allowed": str(allowed), "charges": f"{charges:.2f}"}
-    return distance > 0 and stop > 0 and total <= allowed, figures
+    return distance > 0 and stop > 0 and sane and total <= allowed, figures
 
 
 AMOUNTS = (

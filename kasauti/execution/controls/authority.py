@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from kasauti.execution.controls.model import EVERY, Control, GateInput, need
 from kasauti.execution.events import TradingState
-from kasauti.execution.model import Purpose, Scope
+from kasauti.execution.model import Product, Purpose, Scope
 
 MAX_COMPARISON_AGE = timedelta(minutes=15)
 BROKERS = {Scope.PAPER: "paper", Scope.REPLAY: "paper"}
@@ -51,6 +51,10 @@ def session(given: GateInput) -> tuple[bool, dict[str, str]]:
         "from": intent.valid_from.isoformat(),
         "until": intent.valid_until.isoformat(),
     }
+    if intent.product is Product.INTRADAY and intent.purpose is Purpose.ENTRY:
+        square_off = need(given.square_off, "square-off")
+        figures["square-off"] = square_off.isoformat()
+        in_window = in_window and given.now < square_off
     return is_open and in_window, figures
 
 

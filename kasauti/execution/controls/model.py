@@ -67,6 +67,8 @@ class GateInput:
         The session that a fresh reference belongs to.
     session : Session
         Of today, None also where the market is shut.
+    square_off : datetime
+        When intraday positions of this symbol are closed today.
     tick : Decimal
     funds : Decimal
     entry_charges, exit_charges : Decimal
@@ -94,6 +96,7 @@ class GateInput:
     reference: Reference | None = None
     fresh_day: date | None = None
     session: Session | None = None
+    square_off: datetime | None = None
     tick: Decimal | None = None
     funds: Decimal | None = None
     entry_charges: Decimal | None = None

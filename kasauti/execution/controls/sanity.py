@@ -18,19 +18,22 @@ def order_type(given: GateInput) -> tuple[bool, dict[str, str]]:
 def instrument(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K06: a known symbol, whole lots, and positive prices on the tick."""
     intent = given.intent
-    reference, tick = need(given.reference, "symbol"), number(given.tick, "tick")
+    reference, tick = given.reference, number(given.tick, "tick")
+    if intent.purpose is Purpose.ENTRY:
+        need(reference, "symbol")  # what is held can be sold without one
+    lot = 1 if reference is None else reference.lot
     prices = [number(intent.limit_price, "limit price")]
     if intent.trigger_price is not None:
         prices.append(number(intent.trigger_price, "trigger price"))
     good = all(price > 0 and price % tick == 0 for price in prices)
-    whole = intent.quantity > 0 and intent.quantity % reference.lot == 0
+    whole = intent.quantity > 0 and intent.quantity % lot == 0
     figures = {
         "prices": " ".join(map(str, prices)),
         "tick": str(tick),
         "quantity": str(intent.quantity),
-        "lot": str(reference.lot),
+        "lot": str(lot),
     }
-    return good and whole and reference.symbol == intent.symbol, figures
+    return good and whole and (reference is None or reference.symbol == intent.symbol), figures
 
 
 def _distance(given: GateInput) -> Decimal:
