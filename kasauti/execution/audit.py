@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from kasauti.errors import KasautiError, LedgerError
 from kasauti.execution import anchor, schema
 from kasauti.execution.chain import Chain, Verification
@@ -85,13 +87,23 @@ def audit(name: str, place: Place, tell: Tell = _silent, *, twice: bool = True) 
             raise LedgerError(f"{place} is gone, its anchor is not: restore a backup")
         chain = Chain([] if kept is None else [kept])
         anchored = None if kept is None else kept[0]
-        for problem in schema.damage(place.path, place.database) if twice else ():
+        for problem in _damage(place) if twice else ():
             chain.note(problem)  # whoever opens it puts its triggers back
         with closing(Ledger.existing(place)) as ledger:
             _look(ledger, chain, lambda text: tell(f"{name}: {text}"), twice)
     except KasautiError as error:
         chain.note(str(error))
     return Audit(name, str(place), chain.end(), anchored)
+
+
+def _damage(place: Place) -> list[str]:
+    try:
+        return schema.damage(place.path, place.database)
+    except SQLAlchemyError as error:
+        raise LedgerError(
+            f"{place} cannot be looked at: {place.said(error)}; mend the server, "
+            "or restore a backup"
+        ) from error
 
 
 def _look(ledger: Ledger, chain: Chain, tell: Tell, twice: bool) -> None:

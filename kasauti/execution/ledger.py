@@ -42,14 +42,14 @@ from kasauti.execution.records import Entry, Head
 __all__ = ["SET_BACK", "Entry", "Ledger"]
 
 SET_BACK = timedelta(seconds=schema.BUSY_SECONDS)  # who waited for the lock read his clock before
-BEFORE_ALL = -(2**31)
 BATCH = 2_000  # rows that are read at once
 LONGEST_KEY = 200  # of an intent; a key's column has 300, and closing orders add to it
 MANY = 100_000  # new objects that the collector had better not go over
 
 _EVENTS = schema.events
 _DESKS_OWN = re.compile(r"\|(STOP|TARGET|FLATTEN|SQUARE_OFF)\|\d{4}-\d\d-\d\d")
-_AFTER = select(_EVENTS).where(_EVENTS.c.seq > bindparam("after")).order_by(_EVENTS.c.seq)
+_ALL = select(_EVENTS).order_by(_EVENTS.c.seq)
+_AFTER = _ALL.where(_EVENTS.c.seq > bindparam("after"))
 _FOR_BOOK = _AFTER.with_only_columns(
     _EVENTS.c.seq, _EVENTS.c.epoch, _EVENTS.c.at, _EVENTS.c.kind, _EVENTS.c.payload
 )
@@ -368,12 +368,12 @@ class Ledger:
                 return  # overwritten, it could tell nobody any more; `verify` does
         anchors.keep(self.path, self.head())
 
-    def rows(self, after: int = BEFORE_ALL) -> Iterator[Row[Any]]:
+    def rows(self, after: int | None = None) -> Iterator[Row[Any]]:
         """Yield the rows of the events with a number above `after`, in order and as they stand.
 
         By default those that cannot be, too: events are counted from 1.
         """
-        yield from self._selected(_AFTER, after)
+        yield from self._selected(_ALL if after is None else _AFTER, after)
 
     def events(self, after: int = 0) -> Iterator[Record]:
         """Yield the records with a number above `after`, in order."""
@@ -396,7 +396,7 @@ class Ledger:
         with self._looking() as connection:
             return connection.execute(query, {"after": after}).all()
 
-    def _selected(self, query: Select[Any], after: int) -> Iterator[Any]:
+    def _selected(self, query: Select[Any], after: int | None) -> Iterator[Any]:
         with self._reading() as connection:
             streaming = connection.execution_options(yield_per=BATCH)
             for batch in streaming.execute(query, {"after": after}).partitions():

@@ -28,16 +28,19 @@ _TAKEN = text(
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND classid = 0 AND objid = :key"
 )
+_BODY = " BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END "
 _REFUSE = text(
     "CREATE OR REPLACE FUNCTION kasauti_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+    f"$${_BODY}$$"
 )
+_GUARDS = 2 + 8 + 16 + 32  # pg_trigger.tgtype: BEFORE, DELETE, UPDATE, TRUNCATE; of a statement
 _TRIGGERS = text(
     "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE c.relnamespace = current_schema()::regnamespace AND t.tgenabled IN ('O', 'A') "
+    "AND t.tgtype = :guards AND t.tgqual IS NULL AND t.tgattr::text = '' "
     "AND t.tgname = 'kasauti_' || c.relname || '_append_only' "
-    "AND p.proname = 'kasauti_append_only' AND p.prosrc LIKE '%RAISE EXCEPTION%'"
+    "AND p.proname = 'kasauti_append_only' AND p.pronamespace = c.relnamespace AND p.prosrc = :body"
 )
 
 
@@ -87,8 +90,8 @@ def _begin(connection: Connection) -> None:
 
 
 def missing_triggers(connection: Connection, tables: Sequence[str]) -> list[str]:
-    """Return the triggers that the append-only tables do not have, or that are switched off."""
-    kept = set(connection.execute(_TRIGGERS).scalars())
+    """Return the append-only tables' triggers that are missing, off or guard less than ours."""
+    kept = set(connection.execute(_TRIGGERS, {"guards": _GUARDS, "body": _BODY}).scalars())
     return [name for name in map(_trigger, tables) if name not in kept]
 
 

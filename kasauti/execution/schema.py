@@ -5,6 +5,7 @@ Plain SQLAlchemy Core: what PostgreSQL needs besides stands in `postgres`.
 
 import sqlite3
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ broker_events = Table(
 
 APPEND_ONLY = (events, outbox, broker_events)
 BUSY_SECONDS = 30
+GUARDED = 1  # SQLite's user_version of a ledger that was given its triggers against REPLACE
 LOOK_AGAIN = 0.0005  # seconds between two looks at a write lock that somebody has
 
 
@@ -166,6 +168,8 @@ def _create(connection: Connection) -> None:
         connection.execute(CreateTable(table, if_not_exists=True))
     for name, rest in _triggers().items():
         connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rest}")
+    if connection.exec_driver_sql("PRAGMA user_version").scalar_one() < GUARDED:
+        connection.exec_driver_sql(f"PRAGMA user_version={GUARDED}")
 
 
 def _triggers() -> dict[str, str]:
@@ -189,29 +193,49 @@ def _triggers() -> dict[str, str]:
 def damage(path: Path, url: URL | None = None) -> list[str]:
     """Return in plain words what is wrong with the database itself, before anybody mends it.
 
-    Triggers that are missing, off or others than ours; on SQLite also pages and indexes that
-    contradict the rows, and messages without an event.
+    Triggers that are missing, off or others than ours, keys that occur twice and messages without
+    an event; on SQLite also pages and indexes that contradict the rows.
     """
     if url is not None:
         engine = postgres.connect(url, wait_seconds=BUSY_SECONDS)
         try:
             with engine.connect() as connection:
                 missing = postgres.missing_triggers(connection, [t.name for t in APPEND_ONLY])
+                wrong = _contradictions("events", connection.exec_driver_sql)
         finally:
             engine.dispose()
-        return [_unguarded(name) for name in missing]
+        return [*map(_unguarded, missing), *wrong]
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as driver:
             kept = dict(driver.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'"))
             pages = [str(row[0]) for row in driver.execute("PRAGMA integrity_check")]
-            loose = driver.execute("PRAGMA foreign_key_check").fetchall()
+            (version,) = driver.execute("PRAGMA user_version").fetchone()
+            wrong = _contradictions("events NOT INDEXED", driver.execute)  # that may be what lies
     except sqlite3.Error as error:
         return [f"the file is damaged: {error}"]
     wanted = {name: f"CREATE TRIGGER {name} {rest}" for name, rest in _triggers().items()}
+    if version < GUARDED:  # of before there were these; whoever opens it adds them
+        wanted = {name: text for name, text in wanted.items() if not name.endswith("_no_replace")}
     return [
         *(_unguarded(name) for name, text in wanted.items() if kept.get(name) != text),
         *(f"the file is damaged: {page}" for page in pages if page != "ok"),
-        *(f"row {row[1]} of {row[0]} belongs to no event" for row in loose),
+        *wrong,
+    ]
+
+
+def _contradictions(rows: str, ask: Callable[[str], Iterable[Any]]) -> list[str]:
+    """Return what the constraints forbid: they may have been dropped, or be older than a row."""
+    twice = ask(
+        f"SELECT unique_key, count(*) FROM {rows} WHERE unique_key IS NOT NULL "
+        "GROUP BY unique_key HAVING count(*) > 1 ORDER BY unique_key"
+    )
+    loose = ask(
+        "SELECT seq FROM outbox WHERE NOT EXISTS "
+        "(SELECT 1 FROM events WHERE events.seq = outbox.seq) ORDER BY seq"
+    )
+    return [
+        *(f"key {key} belongs to {count} events" for key, count in twice),
+        *(f"row {seq} of outbox belongs to no event" for (seq,) in loose),
     ]
 
 

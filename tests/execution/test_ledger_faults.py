@@ -25,6 +25,7 @@ from kasauti.errors import KasautiError, LedgerError, UsageError
 from kasauti.execution import anchor
 from kasauti.execution.audit import audit
 from kasauti.execution.brokers.paper import PaperBroker
+from kasauti.execution.chain import digest
 from kasauti.execution.events import (
     Decision,
     EpochRaised,
@@ -421,6 +422,95 @@ def test_a_row_before_the_first_is_refused_or_found(place: Place) -> None:
     assert "event 1 is missing: next is -1" in problems_of(place)
 
 
+def test_the_lowest_number_of_all_is_read_too(place: Place) -> None:
+    ledger = filled(place)
+    lowest = -(2**63 if place.url is None else 2**31)
+    with tool(place) as connection:
+        if place.url is None:
+            connection.execute("PRAGMA ignore_check_constraints=ON")
+        else:
+            connection.execute("ALTER TABLE events DROP CONSTRAINT events_seq_check")
+        connection.execute(
+            f"INSERT INTO events SELECT {lowest}, epoch, at, kind, 'fill:x', payload, previous, "
+            "'h' FROM events WHERE seq = 3"
+        )
+    assert f"event 1 is missing: next is {lowest}" in ledger.verify().problems
+
+
+def test_a_key_that_occurs_twice_is_found_without_its_index(place: Place) -> None:
+    ledger = make(place)
+    ledger.claim(entry(), at=OPEN)
+    with tool(place) as connection:
+        if place.url is not None:
+            connection.execute("ALTER TABLE events DROP CONSTRAINT events_unique_key_key")
+        else:
+            connection.execute(
+                "CREATE TABLE copy (seq INTEGER PRIMARY KEY, epoch INTEGER, at, kind, unique_key, "
+                "payload, previous, hash)"
+            )
+            for statement in (
+                "INSERT INTO copy SELECT * FROM events",
+                "DROP TABLE events",
+                "ALTER TABLE copy RENAME TO events",
+            ):
+                connection.execute(statement)
+        last = connection.execute("SELECT * FROM events WHERE seq = 2").fetchone()
+        again = [3, *last[1:6], last[7]]
+        written = ", ".join(f"'{value}'" for value in [*again, digest(again)])
+        connection.execute(f"INSERT INTO events VALUES ({written})")
+    assert ledger.verify().ok, "the chain holds"
+    ledger.close()
+    assert f"key intent:{entry().key} belongs to 2 events" in problems_of(place)
+
+
+def test_a_message_without_an_event_is_found(place: Place) -> None:
+    filled(place).close()
+    with tool(place) as connection:
+        if place.url is not None:
+            connection.execute("ALTER TABLE outbox DROP CONSTRAINT outbox_seq_fkey")
+        connection.execute("INSERT INTO outbox VALUES (77, 'x')")
+    assert "row 77 of outbox belongs to no event" in problems_of(place)
+
+
+WEAKER = [
+    "CREATE OR REPLACE TRIGGER kasauti_events_append_only BEFORE UPDATE ON events "
+    "FOR EACH STATEMENT EXECUTE FUNCTION kasauti_append_only()",
+    "CREATE OR REPLACE TRIGGER kasauti_events_append_only "
+    "BEFORE UPDATE OF hash OR DELETE OR TRUNCATE ON events "
+    "FOR EACH STATEMENT EXECUTE FUNCTION kasauti_append_only()",
+    "CREATE OR REPLACE TRIGGER kasauti_events_append_only "
+    "BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
+    "FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION kasauti_append_only()",
+    "CREATE OR REPLACE FUNCTION kasauti_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RETURN NULL; RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$",
+]
+
+
+@pytest.mark.parametrize("statement", WEAKER, ids=["verbs", "columns", "never", "returns first"])
+def test_a_trigger_of_our_name_that_guards_less_is_told(
+    postgres: URL, tmp_path: Path, statement: str
+) -> None:
+    place = Place(tmp_path / "ledger.sqlite", postgres)
+    filled(place).close()
+    with tool(place) as connection:
+        connection.execute(statement)
+    assert "is missing, off or another" in problems_of(place)
+    assert not problems_of(place), "it was put back"
+
+
+def test_a_ledger_older_than_a_trigger_raises_no_alarm_for_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    filled(place).close()
+    late = [f"DROP TRIGGER {table}_no_replace" for table in ("events", "outbox", "broker_events")]
+    with tool(place) as connection:
+        for statement in (*late, "PRAGMA user_version=0"):
+            connection.execute(statement)
+    assert not problems_of(place)
+    with tool(place) as connection:
+        connection.execute(late[0])
+    assert "events_no_replace is missing" in problems_of(place), "opened, it has them"
+
+
 @pytest.mark.parametrize("how", ["dropped", "off or another"])
 def test_a_trigger_that_does_not_guard_is_told_before_it_is_put_back(
     place: Place, how: str
@@ -465,3 +555,11 @@ def test_a_value_of_another_type_is_a_problem_and_no_crash(tmp_path: Path, colum
     place = Place(tmp_path / "ledger.sqlite")
     tamper(filled(place), f"UPDATE events SET {column} WHERE seq = 3")
     assert "event 3" in problems_of(place)
+
+
+def test_a_table_that_is_gone_is_a_problem_and_no_crash(postgres: URL, tmp_path: Path) -> None:
+    place = Place(tmp_path / "ledger.sqlite", postgres)
+    filled(place).close()
+    with tool(place) as connection:
+        connection.execute("DROP TABLE outbox")
+    assert "cannot be looked at" in problems_of(place)
