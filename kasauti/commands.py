@@ -1,5 +1,6 @@
 """What the commands do, on the machine's clock and state folder; how it looks stands in `show`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from kasauti.backtest import NO_SLIPPAGE, Account, Backtester, Result, Slippage
 from kasauti.errors import DataError, UsageError
 from kasauti.evolution.outcome import Progress, SearchResult, SearchSettings
 from kasauti.execution.clock import SystemClock
-from kasauti.execution.limits import DEFAULT_PROFILE
+from kasauti.execution.custom_limits import profile_name
 from kasauti.genome import Genome, load_genome
 from kasauti.genome.family import family
 from kasauti.genome.writing import to_toml
@@ -307,5 +308,5 @@ def _desk(space: Workspace) -> ReplayDesk:
             "name those with --bars, or search on these"
         )
     if space.source.is_sample:
-        return ReplayDesk(space, admitted, DEFAULT_PROFILE)
-    return ForwardDesk(space, admitted, DEFAULT_PROFILE, now)
+        return ReplayDesk(space, admitted, profile_name(os.environ))
+    return ForwardDesk(space, admitted, profile_name(os.environ), now)

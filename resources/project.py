@@ -30,7 +30,7 @@ class Project(dg.ConfigurableResource[Any]):
     seed: int = 7
     population: int = 150
     evaluations: int = 2_000
-    profile: str = "ultra-conservative"
+    profile: str = ""  # empty: KASAUTI_PROFILE, as the desk reads it, else the default
 
     def workspace(self) -> "Workspace":
         """Return the state folder and the data source that these settings name."""
@@ -89,8 +89,13 @@ class Project(dg.ConfigurableResource[Any]):
 
         space, admitted = self.workspace(), self.admitted()
         if space.source.is_sample:
-            return ReplayDesk(space, admitted, self.profile)
-        return ForwardDesk(space, admitted, self.profile, self.now())
+            return ReplayDesk(space, admitted, self._profile())
+        return ForwardDesk(space, admitted, self._profile(), self.now())
+
+    def _profile(self) -> str:
+        from kasauti.execution.custom_limits import profile_name
+
+        return self.profile or profile_name(os.environ)
 
     def searched(self) -> "Bars":
         """Return the searched bars as the lake has them."""

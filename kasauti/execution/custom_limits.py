@@ -17,6 +17,7 @@ from kasauti.execution import limits
 from kasauti.execution.limits import Limits, Review
 
 CUSTOM = "custom"
+PROFILE_VARIABLE = "KASAUTI_PROFILE"
 VARIABLE = "KASAUTI_LIMIT_"  # then a name in capitals, for instance KASAUTI_LIMIT_CAPITAL
 
 Amount = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -53,6 +54,11 @@ class Custom(BaseModel):
     cooldown_sessions: Annotated[int, Field(ge=0)] | None = None
     restricted: tuple[str, ...] | None = None
     flatten_on_loss: bool | None = None
+
+
+def profile_name(environment: Mapping[str, str]) -> str:
+    """Return the capital profile of a paper account: desk, Dagster and reports take the same."""
+    return environment.get(PROFILE_VARIABLE) or limits.DEFAULT_PROFILE
 
 
 def chosen(name: str, file: Path, environment: Mapping[str, str]) -> Limits:

@@ -147,7 +147,8 @@ class DeskProcess:
     ) -> Situation:
         book = self._hosted.desk.book
         closed = book.days[-1].day if book.days else None
-        ticking = any(moment.at.date() == now.date() for moment in self._moments)
+        # One of before the open is none of this session's prices, and is not taken in.
+        ticking = any(session is not None and moment.at in session for moment in self._moments)
         if ticking or (self._last_tick is not None and self._last_tick.date() == now.date()):
             ticking = True
         return Situation(

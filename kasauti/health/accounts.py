@@ -7,10 +7,10 @@ from typing import Any
 
 from kasauti.errors import LedgerError
 from kasauti.execution import frames
-from kasauti.execution.custom_limits import chosen
+from kasauti.execution.custom_limits import chosen, profile_name
 from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.limits import DEFAULT_PROFILE, Limits
+from kasauti.execution.limits import Limits
 from kasauti.execution.limits import profile as limits_of
 from kasauti.execution.limits_used import limits_used
 from kasauti.execution.model import Scope
@@ -23,7 +23,6 @@ from kasauti.operations.charge_note import note_of
 from kasauti.plain import plain
 
 DEFAULT_MARKET = "nse"
-PROFILE_VARIABLE = "KASAUTI_PROFILE"  # as `kasauti desk` reads it
 
 
 def accounts_of(home: Home, now: datetime) -> tuple[Account, ...]:
@@ -78,7 +77,7 @@ def account_of(ledger: Ledger, book: Book, clock: datetime) -> Account:
 
 
 def _unused(home: Home, now: datetime) -> Account:
-    limits = chosen(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE), home.limits, os.environ)
+    limits = chosen(profile_name(os.environ), home.limits, os.environ)
     charges = note_of(limits, get_market(DEFAULT_MARKET), now.date()).to_json()
     rows = _limits(Book(), limits, None)
     name, profile, hash_ = Scope.REPLAY.value, limits.profile, limits.hash

@@ -3,6 +3,7 @@
 What cannot be read stands as `Unread` in its place. How it looks stands in `daily_page`.
 """
 
+import os
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -10,9 +11,9 @@ from typing import Any
 
 from kasauti.backups.history import LastProof, last_proof
 from kasauti.errors import DataError
+from kasauti.execution.custom_limits import profile_name
 from kasauti.execution.events import Record, SessionClosed
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.limits import DEFAULT_PROFILE
 from kasauti.execution.model import Scope
 from kasauti.execution.place import Place
 from kasauti.execution.references import last_completed
@@ -136,7 +137,7 @@ def _regime(
         return Unread("it is told from the bars of an account, and none could be read")
 
     def look() -> RegimeSpan:
-        desk = desk_of(home, scope, read.market, DEFAULT_PROFILE, now)
+        desk = desk_of(home, scope, read.market, profile_name(os.environ), now)
         return RegimeSpan(None, None, None) if desk is None else regime_on(known_bars(desk), day)
 
     return attempt(look)

@@ -3,6 +3,7 @@
 Read from register, vault and ledger of a state folder. How it looks stands in `weekly_page`.
 """
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
@@ -12,7 +13,7 @@ import numpy as np
 
 from kasauti.evolution.register import TrialRegister
 from kasauti.evolution.trials import Trial
-from kasauti.execution.limits import DEFAULT_PROFILE
+from kasauti.execution.custom_limits import profile_name
 from kasauti.execution.model import Scope
 from kasauti.execution.trial_report import report_of
 from kasauti.health.accounts import DEFAULT_MARKET
@@ -199,7 +200,7 @@ def standing_on(home: Home, now: datetime) -> tuple[Standing, ...]:
     ]
     if not standing:
         return ()
-    desk = desk_of(home, Scope.PAPER, DEFAULT_MARKET, DEFAULT_PROFILE, now)
+    desk = desk_of(home, Scope.PAPER, DEFAULT_MARKET, profile_name(os.environ), now)
     found = [
         _standing(one, desk is not None and desk.approval(one.genome) == one) for one in standing
     ]

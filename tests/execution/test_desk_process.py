@@ -83,6 +83,22 @@ def test_a_session_on_ticks_from_open_to_close(tmp_path: Path) -> None:
         assert running.ledger.verify().ok
 
 
+def test_a_tick_of_before_the_open_opens_nothing(tmp_path: Path) -> None:
+    """Its price is none of the session's: an order would fill at what was paid yesterday."""
+    with process_in(tmp_path, ReplayClock(MORNING)) as running:
+        running.ledger.claim(entry(), at=MORNING)
+        write_tick(tmp_path, OPEN - 8 * MINUTE, "110")
+        turn(running, OPEN - 8 * MINUTE)
+        turn(running, OPEN)
+        assert running.ledger.book().limits_day is None
+        assert outcome(running) is Outcome.QUEUED
+        write_tick(tmp_path, OPEN + SECOND, "110")
+        turn(running, OPEN + SECOND)
+        turn(running, OPEN + 2 * SECOND)
+        order = running.ledger.book().order(entry().key)
+        assert order is not None and order.filled == 0, "the limit is below the market"
+
+
 def test_limits_that_are_tightened_while_the_session_runs_are_sealed(tmp_path: Path) -> None:
     with process_in(tmp_path, ReplayClock(MORNING)) as running:
         write_tick(tmp_path, OPEN, "100")
