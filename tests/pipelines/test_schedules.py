@@ -150,6 +150,7 @@ def research_leaves_nothing(project: Project) -> None:
 
 
 def test_a_replay_permit_is_worth_nothing_on_own_bars(own: Project, folder: Path) -> None:
+    from kasauti.execution.limits import DEFAULT_PROFILE
     from kasauti.operations.tables import approvals_frame
     from kasauti.trading import data_version
     from kasauti.validation.approvals import Approvals
@@ -167,7 +168,7 @@ def test_a_replay_permit_is_worth_nothing_on_own_bars(own: Project, folder: Path
     )
     frame = approvals_frame([(permit, genome.to_genes())])
     own.workspace().lake.write("validation/approvals", frame)
-    assert permit.tier == own.profile
+    assert permit.tier == DEFAULT_PROFILE
     assert not own.desk().candidates()
     assert not own.desk().signals()
 
