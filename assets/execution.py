@@ -22,7 +22,7 @@ def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any
     from kasauti.operations.tables import outcomes_frame
 
     desk = project.desk()
-    wanted = desk.intents(desk.signals())
+    wanted = desk.intents(desk.decided())
     frame = outcomes_frame(wanted, broker.submit(wanted))
     version = project.workspace().lake.write("execution/intents", frame)
     return result(

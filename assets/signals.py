@@ -24,7 +24,7 @@ def daily_signals(project: Project) -> dg.MaterializeResult[Any]:
     from kasauti.operations.tables import signals_frame
 
     desk = project.desk()
-    signals, day = desk.signals(), str(desk.last_day)
+    signals, day = desk.decided(), str(desk.last_day)
     frame = signals_frame(signals)
     version = project.workspace().lake.write("signals/daily", frame.assign(decided=day))
     return result(

@@ -3,7 +3,6 @@
 Whose bars, approvals and ledger they are is the desk's business, what differs that of `twin`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,16 +11,17 @@ from decimal import Decimal
 
 import numpy as np
 
+from kasauti.execution.decided import Decided, decided_for
 from kasauti.execution.events import TwinCompared
 from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Purpose
 from kasauti.execution.nightly import compared_days, end_approvals, record
 from kasauti.execution.signals import Candidate
 from kasauti.execution.twin import TOLERANCE, compare
 from kasauti.execution.twin_engine import Stood, stood_before
 from kasauti.execution.twin_rows import Tolerance, TwinRow
-from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.bars import Bars
-from kasauti.trading import APPROVED, ReplayDesk
+from kasauti.trading import ReplayDesk
 from kasauti.validation.approvals import Approval, Approvals
 
 
@@ -59,9 +59,10 @@ def compare_sessions(desk: ReplayDesk, *, now: datetime, tolerance: Tolerance = 
     arrived = set(desk.arrived().sessions.astype(object).tolist())
     with closing(desk.ledger()) as ledger:
         done, stood = compared_days(ledger), stood_before(ledger)
+        decided = decided_for(ledger.events())
         closed = [result.day for result in ledger.book().days]
         made = tuple(
-            _compare(desk, ledger, day, stood[day], now, tolerance)
+            _compare(desk, ledger, _Session(day, stood[day], decided.get(day)), now, tolerance)
             for day in closed
             if day in arrived and day in stood and day not in done
         )
@@ -77,46 +78,56 @@ def comparisons(desk: ReplayDesk) -> tuple[TwinCompared, ...]:
         return tuple(one for _, one in sorted(compared_days(ledger).items()))
 
 
+@dataclass(frozen=True)
+class _Session:
+    """One closed session: how the account stood before it, and what was wanted in it."""
+
+    day: date
+    stood: Stood
+    decided: Decided | None
+
+
 def _compare(
-    desk: ReplayDesk, ledger: Ledger, day: date, stood: Stood, now: datetime, tolerance: Tolerance
+    desk: ReplayDesk, ledger: Ledger, session: _Session, now: datetime, tolerance: Tolerance
 ) -> TwinCompared:
+    day, stood, decided = session.day, session.stood, session.decided
     found = list(_candidates(desk, ledger, day, stood))
     candidates, genomes = [c for c, _ in found], [c.genome.hash for c, _ in found]
     rows: tuple[TwinRow, ...] = ()
     if found:
         bars = _until(desk.history(found[0][1]), day)
-        rows = compare(bars, candidates, stood, ledger.book(), desk.market, tolerance)
+        rows = compare(bars, candidates, stood, ledger.book(), desk.market, decided, tolerance)
     return record(ledger, day, genomes, rows, now=now, tolerance=tolerance)
 
 
 def _candidates(
     desk: ReplayDesk, ledger: Ledger, day: date, stood: Stood
 ) -> Iterator[tuple[Candidate, Approval]]:
-    """Yield the strategies of a session: approved before the last close, held, or traded in it."""
-    decided = desk.calendar.previous_session(day).close
-    valid = {candidate.genome.hash: approval for candidate, approval in desk.candidates()}
-    took_part = {position.genome_hash for position in stood.positions.values()}
-    took_part |= {
-        order.intent.genome_hash
+    """Yield the strategies of a session: approved before the last close, held, or traded in it.
+
+    One that only held, and did not enter, may not have been allowed to.
+    """
+    evening = desk.calendar.previous_session(day).close
+    approvals = Approvals(desk.space.vault)
+    approved = {
+        candidate.genome.hash: (candidate, approval)
+        for candidate, approval in desk.candidates()
+        if datetime.fromisoformat(approval.granted) <= evening
+    }
+    yield from approved.values()
+    orders = [
+        order.intent
         for order in ledger.book().orders.values()
         if order.intent.valid_from.date() == day
-    }
-    for genome in _known(desk):
-        approval = valid.get(genome.hash)
-        if approval is not None and datetime.fromisoformat(approval.granted) > decided:
-            approval = None
-        if approval is None and genome.hash in took_part:
-            approval = Approvals(desk.space.vault).ever(genome.hash)
-        if approval is not None:
+    ]
+    entered = {intent.genome_hash for intent in orders if intent.purpose is Purpose.ENTRY}
+    took_part = {position.genome_hash for position in stood.positions.values()}
+    took_part |= {intent.genome_hash for intent in orders}
+    for genome_hash in sorted(took_part - approved.keys()):
+        genome, approval = approvals.genome(genome_hash), approvals.ever(genome_hash)
+        if genome is not None and approval is not None:
             score = Decimal(str(approval.scores.get("t_joined", 0)))
-            yield Candidate(genome, score), approval
-
-
-def _known(desk: ReplayDesk) -> Iterator[Genome]:
-    if desk.space.lake.current(APPROVED) is None:
-        return
-    for row in desk.space.lake.read(APPROVED).to_dict("records"):
-        yield genome_from_genes(json.loads(str(row["genes"])))
+            yield Candidate(genome, score, exits_only=genome_hash not in entered), approval
 
 
 def _until(bars: Bars, day: date) -> Bars:

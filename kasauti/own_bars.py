@@ -27,8 +27,8 @@ from kasauti.execution.model import Intent, Outcome, Scope
 from kasauti.execution.place import paper_place
 from kasauti.execution.projections import Book
 from kasauti.execution.replay import MovingReferences
-from kasauti.execution.signals import Signal, to_intents
 from kasauti.market.bars import Bars
+from kasauti.market.calendar import Session
 from kasauti.trading import ReplayDesk
 from kasauti.validation.approvals import Approval
 from kasauti.validation.approvals import Scope as ApprovalScope
@@ -100,19 +100,17 @@ class ForwardDesk(ReplayDesk):
 
     # -- signals and orders ----------------------------------------------------------------------
 
-    def signals(self) -> list[Signal]:
-        """Return what the approved strategies want, on the book after the last session."""
+    def catch_up(self) -> None:
+        """Have the sessions played whose bars arrived."""
         self.trade_session()
-        return super().signals()
 
-    def intents(self, signals: Sequence[Signal]) -> list[Intent]:
-        """Return the intents for the session after the last bar, whether it has opened or not.
+    def next_session(self) -> Session | None:
+        """Return the session after the last bar, whether it has opened or not.
 
-        One that comes too late is committed all the same, and never sent: it expires, on record.
+        An intent that comes too late is committed all the same, and never sent: it expires, on
+        record.
         """
-        if not signals:
-            return []
-        return to_intents(signals, self.calendar.next_session(self.last_day))
+        return self.calendar.next_session(self.last_day)
 
     def ledger(self) -> Ledger:
         """Open the paper ledger, made if missing."""

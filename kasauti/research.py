@@ -181,7 +181,9 @@ def permits(space: Workspace, admitted: Admitted, now: datetime) -> list[tuple[A
     for genome in candidates(space, admitted.searched):
         verdict = recall(space, genome, admitted, thorough=False)
         if verdict is not None and verdict.approved:
-            approval = approvals.grant(verdict, code_version=code_version(), now=now, who=WHO)
+            approval = approvals.grant(
+                verdict, genome, code_version=code_version(), now=now, who=WHO
+            )
             granted.append((approval, genome))
     if granted or not space.source.is_sample:
         return granted

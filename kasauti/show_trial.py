@@ -19,7 +19,11 @@ def show_trial(report: "TrialReport") -> None:
     if trial is None:
         say("No paper session yet: `kasauti desk` trades your own bars on paper.")
         return
-    say(f"{trial.passed} of {trial.needed} paper sessions passed.")
+    say(f"{trial.passed} paper sessions passed. Live trading needs {trial.needed} a strategy:")
+    for genome, count in sorted(trial.strategies.items(), key=lambda item: -item[1]):
+        say(f"  {genome[:12]}  {count} of {trial.needed}")
+    if not trial.strategies:
+        say("  none has passed a session yet")
     if trial.sessions:
         sessions = trial.sessions[-SHOWN_SESSIONS:]
         table(
@@ -60,14 +64,16 @@ def show_asked(asked: "Asked") -> None:
     event = asked.event
     say(f"From now on {event.account} could lose {event.most_loss} a day of real money.")
     say(f"Think it over. From {event.valid_from:%H:%M:%S} to {event.valid_until:%H:%M:%S}:")
-    say(f'  kasauti arm --confirm "{asked.phrase}"')
+    say("  kasauti arm --confirm, and type")
+    say(f"  {asked.phrase}")
 
 
 def show_armed(armed: "Armed") -> None:
     """Print what is armed, and until when."""
     say(
         f"{armed.account} is armed until {armed.until:%Y-%m-%d %H:%M}, with the profile "
-        f"{armed.profile}, by {armed.by}. It counts where KASAUTI_LIVE={armed.account}."
+        f"{armed.profile}, by {armed.by}. It counts where KASAUTI_LIVE={armed.account}, for "
+        f"{', '.join(genome[:12] for genome in armed.genomes)}."
     )
 
 

@@ -7,7 +7,7 @@ machine's clock.
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,9 @@ from kasauti.execution.approvals import Permit
 from kasauti.execution.chain import Verification
 from kasauti.execution.clock import ReplayClock
 from kasauti.execution.custom_limits import chosen
+from kasauti.execution.decided import record_decision
 from kasauti.execution.desk import Desk
+from kasauti.execution.events import SignalsDecided
 from kasauti.execution.guarded import submit_and_wait
 from kasauti.execution.host import TRADE_JOB, paper_desk
 from kasauti.execution.ledger import Ledger
@@ -36,7 +38,7 @@ from kasauti.execution.signals import Candidate, Signal, to_intents
 from kasauti.genome import genome_from_genes
 from kasauti.market.atomic import write_atomically
 from kasauti.market.bars import Bars
-from kasauti.market.calendar import Calendar
+from kasauti.market.calendar import Calendar, Session
 from kasauti.market.markets import Market, get_market
 from kasauti.validation.approvals import Approval, Approvals
 from kasauti.validation.approvals import Scope as ApprovalScope
@@ -232,19 +234,52 @@ class ReplayDesk:
         return book
 
     def signals(self) -> list[Signal]:
-        """Return what the permitted genomes want on the last closed bar."""
-        permitted = self.candidates()
-        if not permitted:
+        """Return what the strategies want on the last closed bar; nothing is changed by it."""
+        book = self.book()
+        deciding = [*self.candidates(), *self.leaving(book)]
+        if not deciding:
             return []
-        for _, approval in permitted:  # every reading of sealed warm-up is recorded
+        for _, approval in deciding:  # every reading of sealed warm-up is recorded
             history = self.history(approval)
-        settings = self._settings([candidate for candidate, _ in permitted])
-        return decide(self.book(), history, settings)
+        return decide(book, history, self._settings([candidate for candidate, _ in deciding]))
+
+    def leaving(self, book: Book) -> list[tuple[Candidate, Approval]]:
+        """Return the strategies that hold a position and may not enter any more.
+
+        An approval that ends, or another search, takes no position's exit away.
+        """
+        approvals = Approvals(self.space.vault)
+        permitted = {candidate.genome.hash for candidate, _ in self.candidates()}
+        found = []
+        for genome_hash in sorted({held.genome_hash for held in book.positions.values()}):
+            genome, approval = approvals.genome(genome_hash), approvals.ever(genome_hash)
+            if genome_hash not in permitted and genome is not None and approval is not None:
+                found.append((Candidate(genome, Decimal(0), exits_only=True), approval))
+        return found
+
+    def decided(self) -> list[Signal]:
+        """Decide on the book after the last session, and put it on record; see `signals`."""
+        self.catch_up()
+        signals = self.signals()
+        session = self.next_session()
+        if session is None or not (signals or self.candidates()):
+            return signals
+        keys = tuple(sorted(intent.key for intent in self.intents(signals)))
+        with closing(self.ledger()) as ledger:
+            record_decision(ledger, SignalsDecided(session.day, session.open, keys), self.now())
+        return signals
+
+    def catch_up(self) -> None:
+        """Bring the book to the last session: a replay's own job does that."""
+
+    def next_session(self) -> Session | None:
+        """Return the session after the clock; None after the replay's last one."""
+        later = [day for day in self.days if day > self.now().date()]
+        return self.calendar.session(later[0]) if later else None
 
     def intents(self, signals: Sequence[Signal]) -> list[Intent]:
-        """Return the intents for the session after the clock; none after the last one."""
-        later = [day for day in self.days if day > self.now().date()]
-        session = self.calendar.session(later[0]) if later else None
+        """Return the intents for the next session."""
+        session = self.next_session()
         return [] if session is None else to_intents(signals, session)
 
     def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:

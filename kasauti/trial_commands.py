@@ -3,6 +3,7 @@
 Whether an account may be armed is decided in `execution.arming`.
 """
 
+import sys
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,7 @@ def trial(as_json: bool) -> int:
     "--account", envvar="KASAUTI_ACCOUNT", metavar="CODE", help="Client code at the broker."
 )
 @count_option("--days", "The arming ends by itself after that many days, 30 at most.", default=30)
-@click.option("--confirm", metavar="PHRASE", help="The second confirmation: the phrase shown.")
+@click.option("--confirm", is_flag=True, help="The second confirmation: asks for the phrase.")
 @click.option("--off", is_flag=True, help="Take the arming back.")
 @json_option
 def arm(
@@ -57,15 +58,16 @@ def arm(
     reason: str | None,
     account: str | None,
     days: int,
-    confirm: str | None,
+    confirm: bool,
     off: bool,
     as_json: bool,
 ) -> None:
     """Allow live trading, in two steps by a person.
 
     First --who, --reason and --account: a phrase is shown that says what may be lost. Then, at
-    least two minutes later, --confirm with that phrase. It takes a passed paper trial, ends by
-    itself, and counts only where KASAUTI_LIVE names the same account.
+    least two minutes later, --confirm asks for that phrase, which is typed at a terminal: no
+    script can do it. It takes a passed paper trial, ends by itself, and counts only where
+    KASAUTI_LIVE names the same account.
     """
     from secrets import token_bytes
 
@@ -76,6 +78,8 @@ def arm(
 
     home, now = Home.from_environment(), _now()
     place = paper_place(home)
+    if not off:
+        _require_person()
     if not place.exists():
         raise UsageError("there is no paper ledger, so no session has passed: see `kasauti desk`")
     with closing(Ledger.existing(place)) as ledger:
@@ -83,8 +87,9 @@ def arm(
             changed = arming.disarm(ledger, by=who or "", reason=reason or "", now=now)
             result: dict[str, Any] = {"armed": False, "changed": changed}
             emit(result, as_json, lambda: show_trial.show_disarmed(changed))
-        elif confirm is not None:
-            armed = arming.confirm(ledger, phrase=confirm, now=now)
+        elif confirm:
+            phrase = _typed() if ledger.book().asked is not None else ""
+            armed = arming.confirm(ledger, phrase=phrase, now=_now())
             until = armed.until.isoformat()
             result = {"armed": True, "account": armed.account, "until": until}
             emit(result, as_json, lambda: show_trial.show_armed(armed))
@@ -101,11 +106,21 @@ def arm(
             event = asked.event
             result = {
                 "armed": False,
-                "phrase": asked.phrase,
                 "from": event.valid_from.isoformat(),
                 "until": event.valid_until.isoformat(),
             }
-            emit(result, as_json, lambda: show_trial.show_asked(asked))
+            emit(result, as_json, lambda: None)
+            show_trial.show_asked(asked)  # a person reads it: with --json on standard error
+
+
+def _require_person() -> None:
+    """Refuse what does not come from a keyboard: no script, schedule or agent goes live."""
+    if not sys.stdin.isatty():
+        raise UsageError("arming is done by a person: type it at a terminal")
+
+
+def _typed() -> str:
+    return str(click.prompt("Type the phrase", prompt_suffix=": ", err=True))
 
 
 COMMANDS = (trial, arm)

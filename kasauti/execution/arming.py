@@ -21,6 +21,7 @@ from kasauti.execution.paper_trial import SESSIONS, trial_of
 THINK = timedelta(minutes=2)  # between the two confirmations, at least
 ANSWER = timedelta(minutes=30)  # after which the phrase is worth nothing
 MOST_DAYS = 30  # an arming never lasts longer
+STALE = timedelta(days=7)  # since the last paper session; holidays close the market for 4 at most
 TOKEN_BYTES = 5  # 8 letters of base 32
 
 
@@ -73,7 +74,7 @@ def ask(
         raise UsageError(f"an arming lasts 1 to {MOST_DAYS} days, not {days}")
     if len(token) < TOKEN_BYTES:
         raise UsageError(f"the phrase needs {TOKEN_BYTES} random bytes")
-    _refuse(ledger, needed)
+    _refuse(ledger, needed, now)
     limits = ledger.book().limits
     assert limits is not None  # a passed trial has sealed them
     loss, code = limits.daily_loss, b32encode(token[:TOKEN_BYTES]).decode()
@@ -113,7 +114,7 @@ def confirm(ledger: Ledger, *, phrase: str, now: datetime, needed: int = SESSION
         raise UsageError(f"think it over: the phrase is taken in {wait} s, not before")
     if now >= asked.valid_until:
         raise UsageError("the phrase is too old: ask again")
-    _refuse(ledger, needed)
+    ready = _refuse(ledger, needed, now)
     limits = ledger.book().limits
     if limits is None or limits.profile != asked.profile or limits.daily_loss > asked.most_loss:
         raise UsageError("the limits have changed since the phrase was shown: ask again")
@@ -125,6 +126,7 @@ def confirm(ledger: Ledger, *, phrase: str, now: datetime, needed: int = SESSION
         asked.most_loss,
         asked.digest,
         asked.armed_until,
+        ready,
     )
     said = f"ARMED for live trading by {armed.by} until {armed.until:%Y-%m-%d}: {armed.account}"
     alert = alert_of(Trigger.ARMING, armed.account, said, key=f"armed {now}")
@@ -168,18 +170,24 @@ def breakers(ledger: Ledger) -> Iterator[str]:
         yield f"{book.streak} losing trades in a row are not acknowledged"
 
 
-def _refuse(ledger: Ledger, needed: int) -> None:
-    """Raise unless the trial is passed and nothing stops trading."""
+def _refuse(ledger: Ledger, needed: int, now: datetime) -> tuple[str, ...]:
+    """Return the strategies that have passed; raise where none has, or something stops trading."""
     if ledger.scope is not Scope.PAPER:
         raise UsageError(f"a {ledger.scope.value} ledger can never be armed: use the paper ledger")
     trial = trial_of(ledger.events(), needed)
     if not trial.is_passed:
+        most = max(trial.strategies.values(), default=0)
         raise UsageError(
-            f"{trial.passed} of {trial.needed} paper sessions have passed: see `kasauti trial`"
+            f"{most} of {trial.needed} paper sessions have passed with any one strategy: see "
+            "`kasauti trial`"
         )
+    last = trial.sessions[-1].day
+    if now.date() - last > STALE:
+        raise UsageError(f"the last paper session was on {last}: trade on paper up to now first")
     stopped = list(breakers(ledger))
     if stopped:
         raise UsageError(f"not while {' and '.join(stopped)}: resolve it first")
+    return trial.ready
 
 
 def _digest(phrase: str) -> str:

@@ -285,6 +285,23 @@ class SessionClosed:
 
 
 @dataclass(frozen=True)
+class SignalsDecided:
+    """The rules were asked what they want in the session of `day`, the evening before.
+
+    Attributes
+    ----------
+    opens : datetime
+        When that session opens: what is decided later is hindsight.
+    keys : tuple of str
+        Of the intents that follow; none where nothing is wanted.
+    """
+
+    day: date
+    opens: datetime
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TwinCompared:
     """The session was run again by the engine; the first comparison of a day counts.
 
@@ -342,7 +359,13 @@ class ArmingAsked:
 
 @dataclass(frozen=True)
 class Armed:
-    """A person has confirmed: the account may trade live until then, if the environment agrees."""
+    """A person has confirmed: the account may trade live until then, if the environment agrees.
+
+    Attributes
+    ----------
+    genomes : tuple of str
+        The strategies that had passed the trial; no other may be traded live.
+    """
 
     by: str
     reason: str
@@ -351,6 +374,7 @@ class Armed:
     most_loss: Money
     digest: str
     until: datetime
+    genomes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -385,6 +409,7 @@ Event = (
     | FundsAdopted
     | LimitNeared
     | SessionClosed
+    | SignalsDecided
     | TwinCompared
     | StrategyDemoted
     | ArmingAsked
@@ -402,6 +427,7 @@ OPEN_TO_ALL = (
     Resumed,
     Reviewed,
     ReconciliationRequested,
+    SignalsDecided,
     TwinCompared,
     StrategyDemoted,
     ArmingAsked,

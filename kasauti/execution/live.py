@@ -25,11 +25,14 @@ class LiveKeys:
         The environment names the armed account.
     account : str
         The armed account, "" without one.
+    genomes : tuple of str
+        The strategies that may be traded: they passed the trial, and were not demoted since.
     """
 
     armed: bool
     environment: bool
     account: str = ""
+    genomes: tuple[str, ...] = ()
 
     @property
     def agree(self) -> bool:
@@ -40,7 +43,8 @@ class LiveKeys:
 def live_keys(book: Book, environment: Mapping[str, str], now: datetime) -> LiveKeys:
     """Return where the two live keys stand.
 
-    The arming does not cover limits that let a day cost more than it says, or another profile.
+    The arming does not cover limits that let a day cost more than it says, another profile, or a
+    strategy that has not passed or was demoted since; without any strategy it is worth nothing.
 
     Parameters
     ----------
@@ -59,5 +63,12 @@ def live_keys(book: Book, environment: Mapping[str, str], now: datetime) -> Live
         and limits.profile == armed.profile
         and limits.daily_loss <= armed.most_loss
     )
-    valid = covered and now < armed.until and book.scope is Scope.PAPER
-    return LiveKeys(valid, environment.get(LIVE) == armed.account, armed.account)
+    genomes = tuple(one for one in armed.genomes if not _fell(book, one))
+    valid = covered and bool(genomes) and now < armed.until and book.scope is Scope.PAPER
+    return LiveKeys(valid, environment.get(LIVE) == armed.account, armed.account, genomes)
+
+
+def _fell(book: Book, genome_hash: str) -> bool:
+    """Whether the strategy was demoted after the account was armed."""
+    demoted = book.demoted.get(genome_hash)
+    return demoted is not None and book.armed_at is not None and demoted >= book.armed_at

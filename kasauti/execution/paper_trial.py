@@ -1,14 +1,16 @@
 """The paper trial: which sessions of a ledger count towards going live, and why the others do not.
 
-Counted from the events alone, so nobody can add a session or take one away.
+Counted from the events alone, so nobody can add a session or take one away. Each strategy has its
+own count, of sessions that it stood in since it was last demoted: they are what goes live.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from kasauti.errors import UsageError
+from kasauti.execution.decided import Decided, decided_for
 from kasauti.execution.events import (
     OPEN_TO_ALL,
     EpochRaised,
@@ -18,12 +20,14 @@ from kasauti.execution.events import (
     Record,
     SelfTested,
     SessionClosed,
+    StrategyDemoted,
     TwinCompared,
 )
 from kasauti.execution.hosts import DESK_PROCESS
 from kasauti.execution.model import Scope
 
 SESSIONS = 30  # that have to pass before anything is traded live; a setting may ask for more
+RECENT = timedelta(days=90)  # an approval's life: what was longer ago shows another market and code
 FAULTS = frozenset(
     f"K{number:02d}" for number in (1, 2, 3, 5, 6, 9, 18, 25, 26, 27, 28, 29, 31, 33, 34)
 )
@@ -46,6 +50,8 @@ class TrialSession:
         Rows of the twin's table, and those that are not the same.
     problems : tuple of str
         Why it does not count, in plain words; none if it passed.
+    genomes : tuple of str
+        The strategies that stood in it.
     """
 
     day: date
@@ -53,6 +59,7 @@ class TrialSession:
     orders: int
     differences: int
     problems: tuple[str, ...]
+    genomes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -82,11 +89,14 @@ class Trial:
         Sessions that have to pass.
     sessions : tuple of TrialSession
         Every closed one, oldest first.
+    demoted : mapping of str to date
+        The last session by which a strategy was demoted.
     """
 
     scope: Scope
     needed: int
     sessions: tuple[TrialSession, ...]
+    demoted: Mapping[str, date] = field(default_factory=dict)
 
     @property
     def passed(self) -> int:
@@ -94,9 +104,25 @@ class Trial:
         return sum(1 for session in self.sessions if session.passed)
 
     @property
+    def strategies(self) -> dict[str, int]:
+        """The sessions that each strategy passed since it was demoted, within `RECENT`."""
+        counts: dict[str, int] = {}
+        for session in self.sessions:
+            if session.passed and session.day > self.sessions[-1].day - RECENT:
+                for genome in session.genomes:
+                    since = self.demoted.get(genome, date.min)
+                    counts[genome] = counts.get(genome, 0) + (session.day > since)
+        return counts
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The strategies that have passed."""
+        return tuple(sorted(g for g, count in self.strategies.items() if count >= self.needed))
+
+    @property
     def is_passed(self) -> bool:
-        """Whether the trial is over and well."""
-        return self.passed >= self.needed
+        """Whether the trial is over and well for at least one strategy."""
+        return bool(self.ready)
 
 
 @dataclass
@@ -129,6 +155,8 @@ def trial_of(records: Iterable[Record], needed: int = SESSIONS) -> Trial:
     if needed < SESSIONS:
         raise UsageError(f"the paper trial takes {SESSIONS} sessions at least, not {needed}")
     scope, hosts = Scope.REPLAY, {0: ""}
+    records = list(records)
+    decided, demoted = decided_for(records), {}
     compared: tuple[str, ...] | None = None
     running: date | None = None
     days: dict[date, _Seen] = {}
@@ -149,28 +177,36 @@ def trial_of(records: Iterable[Record], needed: int = SESSIONS) -> Trial:
                 compared = found
             case TwinCompared(day):
                 days.setdefault(day, _Seen()).twin = event
+            case StrategyDemoted(genome, day):
+                demoted[genome] = day
         if running is not None and not isinstance(event, OPEN_TO_ALL):
             days[running].hosts.add(hosts[record.epoch])
         if isinstance(event, SessionClosed):
             seen = days.setdefault(event.day, _Seen())
             seen.closed, seen.differences, running = True, compared, None
     closed = [(day, seen) for day, seen in sorted(days.items()) if seen.closed]
-    return Trial(scope, needed, tuple(_session(day, seen, scope) for day, seen in closed))
+    sessions = tuple(_session(day, seen, decided.get(day), scope) for day, seen in closed)
+    return Trial(scope, needed, sessions, demoted)
 
 
-def _session(day: date, seen: _Seen, scope: Scope) -> TrialSession:
+def _session(day: date, seen: _Seen, decided: Decided | None, scope: Scope) -> TrialSession:
     rows = () if seen.twin is None else seen.twin.rows
     different = sum(1 for row in rows if row.kind.value != "same")
-    problems = tuple(_problems(seen, scope))
-    return TrialSession(day, tuple(sorted(seen.hosts)), len(rows), different, problems)
+    problems = tuple(_problems(seen, decided, scope))
+    genomes = () if seen.twin is None else seen.twin.genomes
+    return TrialSession(day, tuple(sorted(seen.hosts)), len(rows), different, problems, genomes)
 
 
-def _problems(seen: _Seen, scope: Scope) -> Iterable[str]:
+def _problems(seen: _Seen, decided: Decided | None, scope: Scope) -> Iterable[str]:
     if scope is not Scope.PAPER:
         yield f"a {scope.value} never counts"
     others = sorted(seen.hosts - {DESK_PROCESS})
     if others or not seen.hosts:
         yield f"hosted by {', '.join(others) or 'nobody'}, not by the {DESK_PROCESS}"
+    if decided is None:
+        yield "nobody decided what to trade in it"
+    elif not decided.in_time:
+        yield "what to trade in it was decided after its open: hindsight"
     if not seen.sealed:
         yield "no limits were sealed"
     if not seen.tested:

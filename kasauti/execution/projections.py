@@ -72,6 +72,7 @@ class Book:
         self.demoted: dict[str, datetime] = {}
         self.asked: ev.ArmingAsked | None = None
         self.armed: ev.Armed | None = None
+        self.armed_at: datetime | None = None
 
     def apply(self, record: ev.Record) -> None:
         """Take in the next event.
@@ -331,8 +332,7 @@ class Book:
         self.asked = event
 
     def _on_armed(self, event: ev.Armed, at: datetime) -> None:
-        del at
-        self.asked, self.armed = None, event
+        self.asked, self.armed, self.armed_at = None, event, at
 
     def _on_disarmed(self, event: ev.Disarmed, at: datetime) -> None:
         del event, at

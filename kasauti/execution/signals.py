@@ -36,10 +36,19 @@ WINDOW = timedelta(minutes=10)  # after the open, by the design
 
 @dataclass(frozen=True)
 class Candidate:
-    """A genome with its approved score."""
+    """A genome with its approved score.
+
+    Attributes
+    ----------
+    genome : Genome
+    score : Decimal
+    exits_only : bool
+        It may not enter any more; what it holds is still closed by its rules.
+    """
 
     genome: Genome
     score: Decimal
+    exits_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,7 @@ def signals_for(
                 reason = _exit_reason(bars, genome, position, bool(leave[row, -1]))
                 if reason:
                     found.append(decided.exit(row, position, reason))
-            elif position is None and enter[row, -1]:
+            elif position is None and enter[row, -1] and not candidate.exits_only:
                 atr = float(engine.features.atr()[row, -1])
                 entry = decided.entry(row, atr, limits, equity, cash)
                 if entry is not None:

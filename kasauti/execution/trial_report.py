@@ -45,10 +45,12 @@ class TrialReport:
         return {
             "passed": 0 if trial is None else trial.passed,
             "needed": SESSIONS if trial is None else trial.needed,
+            "strategies": {} if trial is None else trial.strategies,
             "sessions": [] if trial is None else [s.to_json() for s in trial.sessions],
             "twin": [{k: _plain(v) for k, v in asdict(row).items()} for row in self.rows],
             "armed_until": None if self.armed is None else self.armed.until.isoformat(),
             "account": None if self.armed is None else self.armed.account,
+            "armed_strategies": [] if self.armed is None else list(self.armed.genomes),
         }
 
 

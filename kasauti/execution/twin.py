@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
+from kasauti.execution.decided import Decided
 from kasauti.execution.model import Fill, OrderSide, Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.projections import Book
@@ -22,7 +23,7 @@ from kasauti.execution.twin_reasons import (
     why_missed,
     why_partial,
 )
-from kasauti.execution.twin_rows import Kind, Leg, Tolerance, TwinRow
+from kasauti.execution.twin_rows import Kind, Leg, Tolerance, TwinRow, Word
 from kasauti.execution.views import ZERO, OrderView
 from kasauti.market.bars import Bars
 from kasauti.market.markets import Market
@@ -96,6 +97,7 @@ def compare(
     stood: Stood,
     book: Book,
     market: Market,
+    decided: Decided | None,
     tolerance: Tolerance = TOLERANCE,
 ) -> tuple[TwinRow, ...]:
     """Return the table of one session.
@@ -111,6 +113,8 @@ def compare(
     book : Book
         With all orders and fills of the day.
     market : Market
+    decided : Decided or None
+        What was wanted for the session; None if nobody asked.
     tolerance : Tolerance
 
     Raises
@@ -120,7 +124,7 @@ def compare(
     """
     day: date = bars.sessions[-1].astype(object)
     legs = expected(bars, candidates, stood, market)
-    return table(legs, traded_on(book, day), Account(bars, stood, market, day, tolerance))
+    return table(legs, traded_on(book, day), Account(bars, stood, market, day, tolerance, decided))
 
 
 def table(
@@ -136,10 +140,13 @@ def table(
 
 
 def over_tolerance(rows: Iterable[TwinRow]) -> dict[str, str]:
-    """Return the strategies whose rows are not all within tolerance, each with its reasons."""
+    """Return the strategies whose rows are over tolerance, each with its reasons.
+
+    Where Kasauti itself failed, a row says nothing about its strategy.
+    """
     found: dict[str, list[str]] = {}
     for row in rows:
-        if not row.within:
+        if not row.within and not row.fault:
             said = f"{row.symbol} {row.leg.value} {row.kind.value}: {row.explanation}"
             found.setdefault(row.genome_hash, []).append(said)
     return {genome: "; ".join(reasons) for genome, reasons in found.items()}
@@ -175,13 +182,16 @@ def _rows(
     if leg is Leg.EXIT:
         before = account.held_before(genome, symbol)
         held = before + entered.quantity
-        if held == 0:
+        if held == 0 and not paper.fills:
             return  # the entry that it would have ended is missed itself
-        if engine is not None:
+        if engine is not None and held:
             engine = replace(engine, quantity=held)
     wanted = engine if engine is not None and engine.quantity else None
     case = Case(genome, symbol, leg, wanted, paper.orders, paper.last, account)
     row = _Row(case, paper)
+    if leg is Leg.EXIT and held == 0:
+        yield row.of(Kind.EXTRA, f"closed {paper.quantity} shares, though none were held", False)
+        return
     if wanted is None and not paper.fills:
         return
     if wanted is None:
@@ -216,18 +226,18 @@ def _differing(row: "_Row", engine: Expected, entered: Traded) -> Iterator[TwinR
         yield row.of(Kind.CHARGES, said, False)
 
 
-def _why_quantity(
-    case: Case, paper: Traded, engine: Expected, tolerance: Tolerance
-) -> tuple[str, bool]:
+def _why_quantity(case: Case, paper: Traded, engine: Expected, tolerance: Tolerance) -> Word:
     ordered = paper.orders[-1].intent.quantity if case.leg is Leg.ENTRY else engine.quantity
     if paper.quantity < ordered:
         return why_partial(case, ordered, paper.quantity)
+    if case.leg is Leg.EXIT:
+        return Word(f"closed {paper.quantity} shares of {engine.quantity} held", False)
     allowed = max(Decimal(1), tolerance.quantity * engine.quantity)
     said = (
         f"sized at the limit {paper.orders[-1].intent.limit_price} instead of the fill "
         f"{engine.price:.2f}"
     )
-    return said, abs(engine.quantity - paper.quantity) <= allowed
+    return Word(said, abs(engine.quantity - paper.quantity) <= allowed)
 
 
 def _why_price(case: Case, engine: Expected) -> str:
@@ -279,7 +289,7 @@ class _Row:
     case: Case
     paper: Traded
 
-    def of(self, kind: Kind, explanation: str, within: bool) -> TwinRow:
+    def of(self, kind: Kind, explanation: str, within: bool, fault: bool = False) -> TwinRow:
         case, engine, paper = self.case, self.case.engine, self.paper
         return TwinRow(
             case.account.day,
@@ -297,6 +307,7 @@ class _Row:
             within,
             self._control(kind),
             None if case.last is None else case.last.intent.side,
+            fault,
         )
 
     def _control(self, kind: Kind) -> str:

@@ -1,28 +1,30 @@
 """Why an order of the account came to nothing, or came where the engine has none; pure.
 
 What the account's own rules ask for is explained and tolerated: a limit, a control, the volume. An
-entry that nobody decided, an exit that a control held up, a refusal of the broker are not.
+entry that nobody decided, an exit that a control held up, a refusal of the broker are not. Where
+Kasauti itself was down, the session shows nothing: that is a fault, and no strategy falls by it.
 """
 
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from kasauti.execution.actions import CLIPPED, NOT_NEEDED
 from kasauti.execution.brokers.venue import PARTICIPATION
 from kasauti.execution.controls import CONTROLS
+from kasauti.execution.decided import Decided
+from kasauti.execution.guarded import DESK_DOWN
 from kasauti.execution.model import Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.twin_engine import Expected, Stood
-from kasauti.execution.twin_rows import Leg, Tolerance
+from kasauti.execution.twin_rows import Leg, Tolerance, Word
 from kasauti.execution.views import OrderView
 from kasauti.market.bars import Bars
 from kasauti.market.markets import Market
 
 CONTROL_OF = {control.code: control.id for control in CONTROLS}
+FAULT = (False, True)  # of a word: not tolerated, and nothing that a strategy did
 FORCED = {"FLATTEN": "the kill switch's order", "SQUARE_OFF": "the intraday square-off"}
-
-Word = tuple[str, bool]
-"""An explanation, and whether it is tolerated."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Account:
     market: Market
     day: date
     tolerance: Tolerance
+    decided: Decided | None
 
     def held_before(self, genome_hash: str, symbol: str) -> int:
         """Return the shares of `symbol` that the strategy held before the session."""
@@ -92,9 +95,11 @@ def why_missed(case: Case) -> Word:
         return _not_reached(case, Purpose.TARGET)
     order = case.order_for(Purpose.EXIT)
     if order is None:
-        return f"no exit was ordered though the engine leaves ({engine.reason})", False
-    said, within = _fate(case, order)
-    return said, within and order.state is not OrderState.DENIED
+        return _not_ordered(
+            case, Purpose.EXIT, f"no exit was ordered though the engine leaves ({engine.reason})"
+        )
+    word = _fate(case, order)
+    return word._replace(within=word.within and order.state is not OrderState.DENIED)
 
 
 def why_extra(case: Case) -> Word:
@@ -102,19 +107,21 @@ def why_extra(case: Case) -> Word:
     order = case.last
     assert order is not None
     if case.leg is Leg.ENTRY:
-        return "the engine sees no entry on these bars", False
+        return Word("the engine sees no entry on these bars", False)
     for word, said in FORCED.items():
         if f"|{word}|" in order.intent.key:
-            return f"closed by {said}, not by the strategy", True
+            return Word(f"closed by {said}, not by the strategy", True)
     if order.intent.purpose is Purpose.EXIT:
-        return "the engine holds on: its rules do not leave on these bars", False
+        return Word("the engine holds on: its rules do not leave on these bars", False)
     is_stop = order.intent.purpose is Purpose.STOP
     level = (order.intent.trigger_price if is_stop else None) or order.intent.limit_price
     extreme = case.bar(_extreme(case, is_stop=is_stop))
     name = "stop" if is_stop else "target"
     if case.is_close(level, extreme):
-        return f"our {name} {level} hangs on our own fill; the day's extreme was {extreme}", True
-    return f"our {name} {level} was far from the engine's, the day's extreme {extreme}", False
+        return Word(
+            f"our {name} {level} hangs on our own fill; the day's extreme was {extreme}", True
+        )
+    return Word(f"our {name} {level} was far from the engine's, the day's extreme {extreme}", False)
 
 
 def why_partial(case: Case, ordered: int, filled: int) -> Word:
@@ -122,38 +129,54 @@ def why_partial(case: Case, ordered: int, filled: int) -> Word:
     volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
     most = int(PARTICIPATION * Decimal(repr(float(volume)))) if volume > 0 else None
     if most is not None and filled <= most < ordered:
-        return f"partial fill: at most {PARTICIPATION:.0%} of the volume of {volume:.0f}", True
-    return f"only {filled} of {ordered} shares filled, though the volume allowed more", False
+        return Word(
+            f"partial fill: at most {PARTICIPATION:.0%} of the volume of {volume:.0f}", True
+        )
+    return Word(f"only {filled} of {ordered} shares filled, though the volume allowed more", False)
 
 
 def _entry_missed(case: Case) -> Word:
     if not case.orders:
         position = case.account.stood.positions.get(case.symbol)
         if position is not None:
-            return "another strategy holds the symbol: one position a symbol", True
-        return "no order was wanted: the signal never became an intent", False
+            return Word("another strategy holds the symbol: one position a symbol", True)
+        return _not_ordered(case, Purpose.ENTRY, "no order was wanted: the rules saw no signal")
     return _fate(case, case.orders[-1])
+
+
+def _not_ordered(case: Case, purpose: Purpose, said: str) -> Word:
+    """Tell the strategy's silence from that of a Kasauti that did not run."""
+    decided = case.account.decided
+    if decided is None or not decided.in_time:
+        return Word("nothing was decided before the open: Kasauti was down or had no bars", *FAULT)
+    if decided.wants(case.genome_hash, case.symbol, purpose.value):
+        return Word("the order was decided, and no run committed its intent", *FAULT)
+    return Word(said, False)
 
 
 def _fate(case: Case, order: OrderView) -> Word:
     """Say what became of an order that did not fill."""
     match order.state:
+        case OrderState.DENIED if order.code == DESK_DOWN:
+            return Word("no desk ran that could have sent it", *FAULT)
         case OrderState.DENIED:
             control = CONTROL_OF.get(order.code, "the desk")
-            return f"denied by {control} {order.code}", True
+            return Word(f"denied by {control} {order.code}", True)
+        case OrderState.EXPIRED if order.code in (NOT_NEEDED, CLIPPED):
+            return Word("it was not needed any more", True)
         case OrderState.EXPIRED:
-            return "its window was over before it could be released", True
+            return Word("its window passed unused: no desk ran, or it had no price", *FAULT)
         case OrderState.REJECTED:
-            return f"rejected by the broker: {order.code}", False
+            return Word(f"rejected by the broker: {order.code}", False)
         case _ if order.state.is_unconfirmed:
-            return "sent, and its fate is not known", False
+            return Word("sent, and its fate is not known", False)
     limit, opened = order.intent.limit_price, case.bar("open")
     if (opened - limit) * order.intent.side.sign >= 0:
-        return f"limit not reached: opened at {opened:.2f}, limit {limit}", True
+        return Word(f"limit not reached: opened at {opened:.2f}, limit {limit}", True)
     volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
     if volume > 0 and int(PARTICIPATION * Decimal(repr(float(volume)))) == 0:
-        return f"no fill: the volume was {volume:.0f}", True
-    return f"not filled ({order.state.value}), though it opened at {opened:.2f}", False
+        return Word(f"no fill: the volume was {volume:.0f}", True)
+    return Word(f"not filled ({order.state.value}), though it opened at {opened:.2f}", False)
 
 
 def _not_reached(case: Case, purpose: Purpose) -> Word:
@@ -161,13 +184,17 @@ def _not_reached(case: Case, purpose: Purpose) -> Word:
     engine = case.engine
     assert engine is not None
     if order is None:
-        return f"no {purpose.value.lower()} rested at the broker, the engine's was hit", False
+        return Word(f"no {purpose.value.lower()} rested at the broker, the engine's was hit", False)
     level = order.intent.trigger_price or order.intent.limit_price
     extreme = case.bar(_extreme(case, is_stop=purpose is Purpose.STOP))
     if case.is_close(level, extreme):
         through = "" if purpose is Purpose.STOP else ", and touched is not traded through"
-        return f"our {purpose.value.lower()} {level} was just missed by {extreme}{through}", True
-    return f"our {purpose.value.lower()} {level} did not execute, the extreme was {extreme}", False
+        return Word(
+            f"our {purpose.value.lower()} {level} was just missed by {extreme}{through}", True
+        )
+    return Word(
+        f"our {purpose.value.lower()} {level} did not execute, the extreme was {extreme}", False
+    )
 
 
 def _extreme(case: Case, *, is_stop: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from kasauti.execution.model import Money, OrderSide
 
@@ -53,6 +54,14 @@ class Tolerance:
     charges: Money = Decimal("0.02")
 
 
+class Word(NamedTuple):
+    """An explanation, whether it is tolerated, and whether Kasauti itself failed."""
+
+    said: str
+    within: bool
+    fault: bool = False
+
+
 @dataclass(frozen=True)
 class TwinRow:
     """One leg of one strategy in one symbol on one day, and one way in which it differs.
@@ -71,6 +80,8 @@ class TwinRow:
         Of a missed leg: the control that refused it.
     side : OrderSide or None
         Of the account's order, where it had one.
+    fault : bool
+        Whether Kasauti itself failed: such a session counts for nothing, and against no strategy.
     """
 
     day: date
@@ -88,6 +99,7 @@ class TwinRow:
     within: bool
     control: str = ""
     side: OrderSide | None = None
+    fault: bool = False
 
     @property
     def worse(self) -> int:

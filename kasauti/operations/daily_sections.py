@@ -249,7 +249,11 @@ def _backups(found: LastProof, now: datetime) -> Section:
 def _trial(trial: Trial, day: date) -> Section:
     if trial.scope is not Scope.PAPER:
         return Section("Paper trial", ("A replay never counts towards it.",))
-    lines = [f"{trial.passed} of {trial.needed} sessions passed."]
+    best = max(trial.strategies.values(), default=0)
+    lines = [
+        f"{trial.passed} sessions passed.",
+        f"Of {trial.needed} that a strategy needs, the best has {best}.",
+    ]
     today = next((one for one in trial.sessions if one.day == day), None)
     if today is not None and today.passed:
         lines.append("This one counts.")

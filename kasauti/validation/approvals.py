@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from kasauti.errors import UsageError
-from kasauti.genome import Genome, family
+from kasauti.genome import Genome, family, genome_from_genes
 from kasauti.regimes.model import REGIMES, Regime
 from kasauti.validation.seal import Vault
 from kasauti.validation.tiers import LOWEST_TIER
@@ -78,14 +78,22 @@ class Approvals:
     def __init__(self, vault: Vault) -> None:
         self._records = vault.records
 
-    def grant(self, verdict: "Verdict", *, code_version: str, now: datetime, who: str) -> Approval:
+    def grant(
+        self, verdict: "Verdict", genome: Genome, *, code_version: str, now: datetime, who: str
+    ) -> Approval:
         """Record the approval that `verdict` allows; the same one again adds nothing.
+
+        The genes go with it: a position is closed by the rules that opened it, whatever has
+        become of the approval and of the search that found them.
 
         Raises
         ------
         UsageError
-            When the verdict does not approve, or is not one that `judge` gave and recorded.
+            When the verdict does not approve, is on another genome, or is not one that `judge`
+            gave and recorded.
         """
+        if verdict.genome != genome.hash:
+            raise UsageError(f"this verdict is on {verdict.genome[:12]}, not {genome.hash[:12]}")
         if not verdict.approved or verdict.tier is None:
             failed = verdict.first_failure
             why = f"{failed.name}: {failed.reason}" if failed else "it names no capital tier"
@@ -114,6 +122,7 @@ class Approvals:
                 expires=(now.date() + VALID_FOR).isoformat(),
                 verdict=verdict.digest,
             ),
+            genome,
             who,
         )
 
@@ -144,6 +153,7 @@ class Approvals:
                 expires=(now.date() + VALID_FOR).isoformat(),
                 verdict="",
             ),
+            genome,
             who,
         )
 
@@ -170,6 +180,13 @@ class Approvals:
         """Return the newest approval of the genome, ended or not: how it came to be traded."""
         found = self._records.find("approval", genome=genome_hash)
         return _approval(found[-1].body["approval"]) if found else None
+
+    def genome(self, genome_hash: str) -> Genome | None:
+        """Return the genome that an approval was ever granted to, ended or not."""
+        for record in reversed(self._records.find("approval", genome=genome_hash)):
+            if record.body.get("genes") is not None:
+                return genome_from_genes(record.body["genes"])
+        return None
 
     def valid(
         self,
@@ -200,13 +217,18 @@ class Approvals:
                 return approval
         return None
 
-    def _append(self, approval: Approval, who: str) -> Approval:
+    def _append(self, approval: Approval, genome: Genome, who: str) -> Approval:
         with self._records.page() as page:
             for record in page.find("approval", genome=approval.genome):
                 known = _approval(record.body["approval"])
                 if _ageless(known) == _ageless(approval) and known.expires >= approval.granted[:10]:
                     return known
-            body = {"genome": approval.genome, "who": who, "approval": approval.to_json()}
+            body = {
+                "genome": approval.genome,
+                "who": who,
+                "approval": approval.to_json(),
+                "genes": genome.to_genes(),
+            }
             page.append("approval", body)
         return approval
 

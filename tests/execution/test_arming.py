@@ -12,7 +12,13 @@ import pytest
 from kasauti.errors import UsageError
 from kasauti.execution import arming
 from kasauti.execution.arming import ANSWER, THINK
-from kasauti.execution.events import LimitsSealed, Reconciled, TradingState, TradingStateChanged
+from kasauti.execution.events import (
+    LimitsSealed,
+    Reconciled,
+    StrategyDemoted,
+    TradingState,
+    TradingStateChanged,
+)
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import profile
@@ -93,6 +99,23 @@ def test_an_arming_does_not_cover_larger_limits(tmp_path: Path) -> None:
     assert live_keys(ledger.book(), LIVE, NOW + timedelta(days=2)).armed
 
 
+def test_an_arming_names_the_strategies_that_passed_and_a_demotion_ends_theirs(
+    tmp_path: Path,
+) -> None:
+    ledger = armed(tmp_path)
+    keys = live_keys(ledger.book(), LIVE, NOW + THINK)
+    assert keys.agree and keys.genomes == ("g",)
+    fell = StrategyDemoted("g", DAYS[30], "over tolerance")
+    ledger.append(fell, at=NOW + timedelta(days=1))
+    keys = live_keys(ledger.book(), LIVE, NOW + timedelta(days=1))
+    assert not keys.armed and keys.genomes == ()
+
+
+def test_a_trial_of_long_ago_arms_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the last paper session was on"):
+        ask(passed(tmp_path), NOW + timedelta(days=8))
+
+
 def test_disarming_ends_it_at_once(tmp_path: Path) -> None:
     ledger = armed(tmp_path)
     assert arming.disarm(ledger, by="Ravi", reason="enough", now=NOW + THINK)
@@ -112,7 +135,9 @@ def test_disarming_ends_it_at_once(tmp_path: Path) -> None:
         pytest.param({"days": 0}, "1 to 30 days, not 0", id="no-days"),
         pytest.param({"token": b""}, "random bytes", id="no-token"),
         pytest.param({"needed": 29}, "30 sessions at least", id="fewer-sessions"),
-        pytest.param({"needed": 31}, "30 of 31 paper sessions have passed", id="more-sessions"),
+        pytest.param(
+            {"needed": 31}, "30 of 31 paper sessions have passed with any one", id="more-sessions"
+        ),
     ],
 )
 def test_asking_refuses_what_is_missing(

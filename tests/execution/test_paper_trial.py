@@ -1,6 +1,7 @@
 """Which sessions count towards live trading."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from kasauti.execution.events import (
     LimitsSealed,
     Reconciled,
     SelfTested,
+    SignalsDecided,
+    StrategyDemoted,
     TwinCompared,
 )
 from kasauti.execution.hosts import RECONCILE_COMMAND, REPLAY, SESSION_JOB, TRADE_JOB
 from kasauti.execution.model import Scope
-from kasauti.execution.paper_trial import trial_of
+from kasauti.execution.paper_trial import RECENT, trial_of
+from kasauti.execution.twin_rows import Tolerance
 from tests.execution.trials import DAYS, ledger_of, moment, passed, row, session
 
 DAY = DAYS[0]
@@ -39,6 +43,15 @@ def compared(**changes: Any) -> list[Event]:
 @pytest.mark.parametrize(
     ("events", "problem"),
     [
+        pytest.param(without(SignalsDecided), "nobody decided what to trade", id="no-decision"),
+        pytest.param(
+            with_(SignalsDecided(DAY, moment(DAY, 8), ())), "hindsight", id="decided-after-the-open"
+        ),
+        pytest.param(
+            compared(rows=(row(DAY, within=False, fault=True),)),
+            "1 differences from the engine are over tolerance",
+            id="kasauti-failed",
+        ),
         pytest.param(without(LimitsSealed), "no limits were sealed", id="no-limits"),
         pytest.param(without(SelfTested), "controls were not tested", id="no-self-test"),
         pytest.param(without(Reconciled), "never reconciled", id="not-reconciled"),
@@ -85,11 +98,11 @@ def test_only_sessions_of_the_desk_process_count(host: str, tmp_path: Path) -> N
 def test_another_host_in_the_middle_of_a_session_spoils_it(tmp_path: Path) -> None:
     """The desk process was down: somebody else took the lease between its seal and its close."""
     events = session(DAY)
-    ledger = ledger_of(tmp_path, [events[:2]])
+    ledger = ledger_of(tmp_path, [events[:3]])
     epoch = ledger.raise_epoch(host=RECONCILE_COMMAND, at=moment(DAY, 12))
     ledger.append(Reconciled(()), at=moment(DAY, 12), epoch=epoch)
     epoch = ledger.raise_epoch(host="desk process", at=moment(DAY, 13))
-    for event in events[2:]:
+    for event in events[3:]:
         ledger.append(event, at=moment(DAY, 16), epoch=epoch)
     (only,) = trial_of(ledger.events()).sessions
     assert only.hosts == ("desk process", RECONCILE_COMMAND) and not only.passed
@@ -97,9 +110,9 @@ def test_another_host_in_the_middle_of_a_session_spoils_it(tmp_path: Path) -> No
 
 def test_a_desk_process_that_was_restarted_in_a_session_still_counts(tmp_path: Path) -> None:
     events = session(DAY)
-    ledger = ledger_of(tmp_path, [events[:2]])
+    ledger = ledger_of(tmp_path, [events[:3]])
     epoch = ledger.raise_epoch(host="desk process", at=moment(DAY, 12))
-    for event in events[2:]:
+    for event in events[3:]:
         ledger.append(event, at=moment(DAY, 16), epoch=epoch)
     assert trial_of(ledger.events()).passed == 1
 
@@ -124,5 +137,38 @@ def test_a_setting_asks_for_more_but_never_for_fewer(tmp_path: Path) -> None:
 
 
 def test_an_open_session_is_not_counted(tmp_path: Path) -> None:
-    ledger = ledger_of(tmp_path, [session(DAY)[:3]])
+    ledger = ledger_of(tmp_path, [session(DAY)[:4]])
     assert trial_of(ledger.events()).sessions == ()
+
+
+def demoted(count: int) -> list[list[Event]]:
+    """Return sessions of which the last ends with the demotion of the strategy."""
+    sessions = [session(day) for day in DAYS[:count]]
+    sessions[-1].append(StrategyDemoted("g", DAYS[count - 1], "over tolerance"))
+    return sessions
+
+
+def test_a_demoted_strategy_begins_anew(tmp_path: Path) -> None:
+    later = [session(day) for day in DAYS[30:35]]
+    trial = trial_of(ledger_of(tmp_path, [*demoted(30), *later]).events())
+    assert (trial.passed, trial.strategies, trial.is_passed) == (35, {"g": 5}, False)
+
+
+def test_each_strategy_has_to_pass_its_own_sessions(tmp_path: Path) -> None:
+    """Thirty sessions of fifteen days each with two strategies are no trial of either."""
+
+    def of(day: date, genome: str) -> list[Event]:
+        twin = TwinCompared(day, (genome,), Tolerance(), (row(day, genome),))
+        return [*session(day)[:-1], twin]
+
+    days = [of(day, "g" if n < 15 else "h") for n, day in enumerate(DAYS[:30])]
+    trial = trial_of(ledger_of(tmp_path, days).events())
+    assert (trial.passed, trial.strategies, trial.ready) == (30, {"g": 15, "h": 15}, ())
+
+
+def test_sessions_of_long_ago_do_not_count(tmp_path: Path) -> None:
+    """Ninety days hold about sixty sessions; what came before them shows another market."""
+    records = passed(tmp_path, len(DAYS)).events()
+    trial = trial_of(records)
+    recent = [day for day in DAYS if day > DAYS[-1] - RECENT]
+    assert trial.strategies == {"g": len(recent)} and len(recent) < trial.passed == len(DAYS)

@@ -11,6 +11,7 @@ import pytest
 
 from kasauti.errors import DataError
 from kasauti.execution import frames
+from kasauti.execution.decided import Decided
 from kasauti.execution.events import TwinCompared
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import custom
@@ -52,6 +53,7 @@ REVERSAL = genome_from_genes(
         "risk": 0.02,
     }
 )
+DECIDED = Decided(frozenset(), in_time=True)  # asked in time, and nothing was wanted
 CANDIDATES = (Candidate(TREND, Decimal(2)), Candidate(REVERSAL, Decimal(1)))
 
 
@@ -84,7 +86,9 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortnight]:
     stood = stood_before(ledger)
     ledger.close()
     rows = {
-        day(bars, n): compare(bars.between(0, n + 1), CANDIDATES, stood[day(bars, n)], book, NSE)
+        day(bars, n): compare(
+            bars.between(0, n + 1), CANDIDATES, stood[day(bars, n)], book, NSE, DECIDED
+        )
         for n in range(FIRST, FIRST + SESSIONS)
     }
     yield Fortnight(bars, book, stood, rows)
@@ -141,7 +145,7 @@ def test_a_strategy_that_nobody_traded_is_missed_on_every_day(fortnight: Fortnig
     on, rows = next((d, r) for d, r in fortnight.rows.items() if any(x.paper_quantity for x in r))
     n = [day(fortnight.bars, i) for i in range(fortnight.bars.shape[1])].index(on)
     bars = fortnight.bars.between(0, n + 1)
-    alone = compare(bars, CANDIDATES, fortnight.stood[on], Book(), NSE)
+    alone = compare(bars, CANDIDATES, fortnight.stood[on], Book(), NSE, DECIDED)
     assert {row.kind for row in alone} == {Kind.MISSED}
     assert over_tolerance(alone)
     assert {(r.symbol, r.leg) for r in alone} == {
@@ -155,7 +159,7 @@ def test_another_strategy_than_the_one_that_traded_is_over_tolerance(fortnight: 
     on = next(d for d, rows in fortnight.rows.items() if any(r.paper_quantity for r in rows))
     n = [day(fortnight.bars, i) for i in range(fortnight.bars.shape[1])].index(on)
     bars = fortnight.bars.between(0, n + 1)
-    rows = compare(bars, [never], fortnight.stood[on], fortnight.book, NSE)
+    rows = compare(bars, [never], fortnight.stood[on], fortnight.book, NSE, DECIDED)
     assert {row.kind for row in rows if row.leg is Leg.ENTRY} == {Kind.EXTRA}
     assert over_tolerance(rows)
 
@@ -222,6 +226,7 @@ class World:
     held: bool = False
     holder: str = "g"
     volume: float = 1e6
+    decided: Decided | None = DECIDED
 
     def rows(self) -> tuple[TwinRow, ...]:
         bars = bars_of({"TEST": [(100.0, 101.0, 99.0, 100.0)] * 2 + [self.bar]}, volume=self.volume)
@@ -230,7 +235,7 @@ class World:
         book = Book()
         book.orders.update({view.intent.tag: view for view in self.orders})
         book.fills.update({fill.key: fill for fill in self.fills})
-        account = Account(bars, stood, NSE, TODAY, TOLERANCE)
+        account = Account(bars, stood, NSE, TODAY, TOLERANCE, self.decided)
         return table(self.legs, traded_on(book, TODAY), account)
 
 
@@ -329,8 +334,8 @@ CASES = {
     "window over": (
         World(enters(), [ended(ENTRY, OrderState.EXPIRED, "EXPIRED")]),
         Kind.MISSED,
-        "window was over",
-        True,
+        "its window passed unused",
+        False,
     ),
     "rejected": (
         World(enters(), [ended(ENTRY, OrderState.REJECTED, "RMS")]),
@@ -344,7 +349,7 @@ CASES = {
         "its fate is not known",
         False,
     ),
-    "never decided": (World(enters()), Kind.MISSED, "never became an intent", False),
+    "no signal": (World(enters()), Kind.MISSED, "the rules saw no signal", False),
     "held by another": (
         World(enters(), held=True, holder="other"),
         Kind.MISSED,
@@ -432,6 +437,28 @@ CASES = {
         f"the engine left on {YESTERDAY}",
         True,
     ),
+    "an exit that sells more than is held": (
+        traded(leaves("99.95", "exit"), filled(replace(EXIT, quantity=105), "99.95"), held=True),
+        Kind.QUANTITY,
+        "closed 105 shares of 100 held",
+        False,
+    ),
+    "an exit of what nobody held": (
+        traded([], filled(EXIT, "99.95")),
+        Kind.EXTRA,
+        "closed 100 shares, though none were held",
+        False,
+    ),
+    "a stop that was not needed any more": (
+        World(
+            leaves("99.95", "max_bars"),
+            [ended(EXIT, OrderState.EXPIRED, "NOT_NEEDED")],
+            held=True,
+        ),
+        Kind.MISSED,
+        "not needed any more",
+        True,
+    ),
     "another moment of the bar": (
         traded(leaves("94.95", "stop"), filled(EXIT, "99.95"), held=True),
         Kind.TIME,
@@ -473,7 +500,28 @@ def test_a_difference_is_named_and_explained(
     assert len(rows) == 1, given.rows()
     assert why in rows[0].explanation
     assert rows[0].within is within
-    assert bool(over_tolerance(given.rows())) is not all(row.within for row in given.rows())
+    counted = [row for row in given.rows() if not row.fault]
+    assert bool(over_tolerance(given.rows())) is not all(row.within for row in counted)
+
+
+WANTED = Decided(frozenset({"g|v1|TEST|ENTRY", "g|v1|TEST|EXIT"}), in_time=True)
+FAULTS = {
+    "nobody decided": World(enters(), decided=None),
+    "decided after the open": World(enters(), decided=replace(WANTED, in_time=False)),
+    "decided, never committed": World(enters(), decided=WANTED),
+    "an exit decided, never committed": World(leaves("99.95", "exit"), held=True, decided=WANTED),
+    "no exit was decided": World(leaves("99.95", "exit"), held=True, decided=None),
+    "no desk": World(enters(), [ended(ENTRY, OrderState.DENIED, "DESK_DOWN")]),
+    "its window passed": World(enters(), [ended(ENTRY, OrderState.EXPIRED, "EXPIRED")]),
+}
+
+
+@pytest.mark.parametrize("given", FAULTS.values(), ids=FAULTS.keys())
+def test_where_kasauti_failed_the_session_is_lost_and_the_strategy_is_not(given: World) -> None:
+    """A machine that was off on Friday evening says nothing about what it did not trade."""
+    (row,) = given.rows()
+    assert (row.kind, row.within, row.fault) == (Kind.MISSED, False, True)
+    assert not over_tolerance([row])
 
 
 def test_a_denied_entry_names_its_control() -> None:

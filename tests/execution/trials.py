@@ -11,6 +11,7 @@ from kasauti.execution.events import (
     Reconciled,
     SelfTested,
     SessionClosed,
+    SignalsDecided,
     TwinCompared,
 )
 from kasauti.execution.hosts import DESK_PROCESS
@@ -28,18 +29,21 @@ def moment(day: date, hour: int, minute: int = 0) -> datetime:
     return datetime.combine(day, time(hour, minute), tzinfo=INDIA)
 
 
-def row(day: date, genome: str = "g", *, within: bool = True, control: str = "") -> TwinRow:
+def row(
+    day: date, genome: str = "g", *, within: bool = True, control: str = "", fault: bool = False
+) -> TwinRow:
     price = Decimal("100.05")
     kind = Kind.SAME if within and not control else Kind.MISSED
     return TwinRow(
         day, genome, "TEST", Leg.ENTRY, kind, 10, 10, price, price, "entry", "ENTRY",
-        "no order was wanted" if not within else "as told", within, control,
+        "no order was wanted" if not within else "as told", within, control, fault=fault,
     )  # fmt: skip
 
 
 def session(day: date) -> list[Event]:
     """Return what a session that counts leaves behind, in order."""
     return [
+        SignalsDecided(day, moment(day, 9, 15), ()),
         SelfTested(day, ("K01",)),
         LimitsSealed(day, LIMITS, LIMITS.hash),
         Reconciled(()),
@@ -60,7 +64,7 @@ def ledger_of(
     epoch = ledger.raise_epoch(host=host, at=moment(DAYS[0], 8))
     for day, events in zip(DAYS, sessions, strict=False):
         for number, event in enumerate(events):
-            ledger.append(event, at=moment(day, 9) + timedelta(hours=number), epoch=epoch)
+            ledger.append(event, at=moment(day, 8) + timedelta(hours=number), epoch=epoch)
     return ledger
 
 

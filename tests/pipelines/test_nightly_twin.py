@@ -47,7 +47,7 @@ def traded(tmp_path: Path) -> ForwardDesk:
     approve(own, GENOME, own.profile)
     cheap(tmp_path / "bars", FRIDAY)
     friday = desk_of(own)
-    friday.submit(friday.intents(friday.signals()))
+    friday.submit(friday.intents(friday.decided()))
     desk = desk_of(monday(own))
     book = desk.trade_session()
     assert [result.day for result in book.days] == [MONDAY] and len(book.fills) == 1

@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
 from multiprocessing import get_context
@@ -15,11 +16,11 @@ import pytest
 from kasauti.desk_runner import run_desk
 from kasauti.execution import heartbeat
 from kasauti.execution.clock import RunningClock
-from kasauti.execution.events import EpochRaised, Reconciled
+from kasauti.execution.events import EpochRaised, Reconciled, SignalsDecided
 from kasauti.execution.heartbeat import Mode
 from kasauti.execution.host import DESK_PROCESS, SESSION_JOB
 from kasauti.execution.lease import is_taken
-from kasauti.execution.model import Outcome
+from kasauti.execution.model import Outcome, Purpose
 from kasauti.execution.paper_trial import trial_of
 from kasauti.genome import Genome, genome_from_genes
 from kasauti.genome.family import family
@@ -126,7 +127,7 @@ def approve(own: Project, genome: Genome, tier: str) -> None:
     body = {"genome": genome.hash, "digest": verdict.digest, "approved": True}
     space.vault.records.append("verdict", body)
     approval = Approvals(space.vault).grant(
-        verdict, code_version=code_version(), now=own.now(), who="test"
+        verdict, genome, code_version=code_version(), now=own.now(), who="test"
     )
     space.lake.write(APPROVED, approvals_frame([(approval, genome.to_genes())]))
 
@@ -196,6 +197,70 @@ def test_signals_are_queued_for_the_next_session(friday: Project) -> None:
     assert session is not None
     assert (order.outcome, order.intent.valid_from) == (Outcome.QUEUED, session.open)
     assert friday.workspace().lake.read("execution/intents")["outcome"].tolist() == ["queued"]
+
+
+def _demoted(own: Project, genome: Genome) -> None:
+    Approvals(own.workspace().vault).revoke(
+        genome.hash, why="over tolerance", who="nightly twin", now=MONDAY_EVENING
+    )
+
+
+def _another_search(own: Project, genome: Genome) -> None:
+    del genome
+    approve(
+        own, genome_from_genes({**BUYS_NEARLY_ALWAYS, "entry": "rsi(close, 5) < 1"}), "moderate"
+    )
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(lambda own, genome: None, id="it stands"),
+        pytest.param(_demoted, id="the twin demoted it"),
+        pytest.param(_another_search, id="another search approved another strategy"),
+    ],
+)
+def test_whatever_becomes_of_an_approval_its_position_is_closed_by_its_rules(
+    tmp_path: Path, ends: Callable[[Project, Genome], None]
+) -> None:
+    genome = genome_from_genes({**BUYS_NEARLY_ALWAYS, "max_bars": 1})
+    cheap(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", "moderate")
+    approve(own, genome, own.profile)
+    cheap(tmp_path / "bars", FRIDAY)
+    friday = own.desk()
+    friday.submit(friday.intents(friday.decided()))
+    later = monday(own)
+    assert later.desk().trade_session().positions["NIFTY50"].quantity > 0
+    ends(later, genome)
+    (signal,) = later.desk().decided()
+    assert (signal.purpose, signal.reason) == (Purpose.EXIT, "max_bars")
+    assert signal.genome_hash == genome.hash
+
+
+def test_a_new_version_of_the_code_ends_entries_and_no_exit(
+    friday: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genome = genome_from_genes(BUYS_NEARLY_ALWAYS)
+    later = monday(friday)
+    later.desk().trade_session()
+    monkeypatch.setattr("kasauti.trading.code_version", lambda: "another")
+    desk = later.desk()
+    assert not desk.candidates()
+    ((leaving, _),) = desk.leaving(desk.book())
+    assert (leaving.genome, leaving.exits_only) == (genome, True)
+
+
+def test_looking_at_signals_trades_nothing(friday: Project) -> None:
+    """`kasauti signals` says that nothing is ordered; the evening's job plays the session."""
+    later = monday(friday)
+    with closing(later.desk().ledger()) as ledger:
+        before = ledger.seq()
+        later.desk().signals()
+        assert ledger.seq() == before
+        later.desk().decided()
+        assert told(ledger, SignalsDecided)[-1].day == date(2026, 11, 25), "the 24th is a holiday"
+        assert [result.day for result in ledger.book().days] == [MONDAY]
 
 
 def test_without_a_desk_the_session_job_hosts_one_that_does_not_count(friday: Project) -> None:

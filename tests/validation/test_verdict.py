@@ -81,9 +81,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Court:
     return Court.over(plant_edge(2500), tmp_path_factory.mktemp("planted"))
 
 
+GENOME = genome_from_genes(REVERSAL)
+
+
 @pytest.fixture(scope="module")
 def approved(planted: Court) -> Verdict:
-    return planted.judge(genome_from_genes(REVERSAL))
+    return planted.judge(GENOME)
 
 
 def test_a_planted_edge_passes_everything(planted: Court, approved: Verdict) -> None:
@@ -297,8 +300,8 @@ def valid(court: Court, genome: str, scope: Scope, day: date, code: str, data: s
 
 def test_an_approval_needs_a_verdict_and_ends(planted: Court, approved: Verdict) -> None:
     approvals = Approvals(planted.vault)
-    granted = approvals.grant(approved, code_version="c1", now=NOW, who="anna")
-    assert approvals.grant(approved, code_version="c1", now=NOW, who="anna") == granted
+    granted = approvals.grant(approved, GENOME, code_version="c1", now=NOW, who="anna")
+    assert approvals.grant(approved, GENOME, code_version="c1", now=NOW, who="anna") == granted
     assert len(planted.vault.records.find("approval", genome=approved.genome)) == 1
     assert granted.verdict == approved.digest
     assert granted.regimes == tuple(gates_of(approved)["regimes"].figures["approved"])
@@ -317,6 +320,7 @@ def test_an_approval_needs_a_verdict_and_ends(planted: Court, approved: Verdict)
         assert valid(planted, approved.genome, scope, when, code, version) == expected
     approvals.revoke(approved.genome, why="data changed", who="check", now=NOW)
     assert valid(planted, approved.genome, Scope.PAPER, day, "c1", data) is None
+    assert approvals.genome(approved.genome) == GENOME, "its rules close what it holds"
     planted.vault.verify()
 
 
@@ -349,13 +353,13 @@ def test_the_capital_tier_is_a_gate_of_its_own(
 ) -> None:
     monkeypatch.setattr(crashes, "_windows", lambda: windows)
     court = Court.over(plant_edge(2500), tmp_path)
-    verdict = court.judge(genome_from_genes(REVERSAL))
+    verdict = court.judge(GENOME)
     assert verdict.approved, verdict.first_failure
     assert "autumn of the sealed bars" in gates_of(verdict)["stress"].figures["untested"]
     assert verdict.tier == verdict.to_json()["tier"] == tier
     (note,) = [note for note in verdict.notes if note.startswith("Capital: ")]
     assert told in note
-    granted = Approvals(court.vault).grant(verdict, code_version="c1", now=NOW, who="anna")
+    granted = Approvals(court.vault).grant(verdict, GENOME, code_version="c1", now=NOW, who="anna")
     assert granted.tier == tier
     assert granted.label == f"approved for paper trading at the capital tier {tier}"
 
@@ -363,7 +367,14 @@ def test_the_capital_tier_is_a_gate_of_its_own(
 def test_a_verdict_that_was_never_given_grants_nothing(planted: Court, approved: Verdict) -> None:
     better = dataclasses.replace(approved, gates=approved.gates[1:])
     with pytest.raises(UsageError, match="was ever given"):
-        Approvals(planted.vault).grant(better, code_version="c1", now=NOW, who="anna")
+        Approvals(planted.vault).grant(better, GENOME, code_version="c1", now=NOW, who="anna")
+
+
+def test_a_verdict_approves_no_other_genome(planted: Court, approved: Verdict) -> None:
+    with pytest.raises(UsageError, match=f"this verdict is on {approved.genome[:12]}, not"):
+        Approvals(planted.vault).grant(
+            approved, reference_strategy(), code_version="c1", now=NOW, who="anna"
+        )
 
 
 def test_a_refused_genome_gets_no_approval_but_may_get_a_replay_permit(tmp_path: Path) -> None:
@@ -372,7 +383,7 @@ def test_a_refused_genome_gets_no_approval_but_may_get_a_replay_permit(tmp_path:
     refused = Verdict(False, genome.hash, family(genome), (Gate("stress", False, "dies"),), (), "d")
     approvals = Approvals(court.vault)
     with pytest.raises(UsageError, match="not approved, stress: dies"):
-        approvals.grant(refused, code_version="c", now=NOW, who="anna")
+        approvals.grant(refused, genome, code_version="c", now=NOW, who="anna")
     approvals.replay_permit(
         genome, code_version="c", data_version="d", now=NOW, who="demo", label=LABEL
     )
