@@ -24,7 +24,9 @@ def demo(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, default=3000, show_default=True, help="Of the web page.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=3000, show_default=True, help="Of the page."
+)
 def up(port: int) -> None:
     """Start Dagster's web page and daemon, and the desk.
 

@@ -1,83 +1,28 @@
 """Keeps Dagster's web page and daemon, the desk and the alerts running; nothing else."""
 
+import fcntl
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
+from kasauti.errors import UsageError
 from kasauti.execution.clock import SystemClock
 from kasauti.health import supervision
-from kasauti.health.supervision import Supervised, Supervision
+from kasauti.health.pulse import Pulse, end_hung
+from kasauti.health.supervision import Supervision
 from kasauti.home import PROJECT_ROOT, Home
 from kasauti.market.calendar import INDIA
 from pipelines.instance import environment, open_instance
+from pipelines.service import Service, say
 
 LOOK_EVERY = 0.1  # seconds; a desk that died has to be back within one
-LONG_ENOUGH = 10.0  # seconds; what ran that long is started again at once
-WAIT_BEFORE_RESTART = 5.0  # seconds; what cannot start is not started in a tight loop
-LONGEST_WAIT = 60.0  # seconds; each start in vain doubles the wait up to this
 WORD_EVERY = 1.0  # seconds, between words to `kasauti status`
-GRACE = 15.0  # seconds that a process has to end
-
-
-@dataclass
-class Service:
-    """One process that is to run all the time."""
-
-    name: str
-    command: Sequence[str]
-    process: "subprocess.Popen[bytes] | None" = None
-    started: float = 0.0
-    wait: float = 0.0
-    due: float = field(default=float("-inf"))
-    starts: int = 0
-
-    def keep_running(self, now: float, variables: Mapping[str, str]) -> None:
-        """Start it if it does not run and it is time; what ran for a while is back at once."""
-        if self.process is not None and self.process.poll() is None:
-            return
-        if self.process is not None:
-            lasted = now - self.started >= LONG_ENOUGH
-            doubled = min(max(2 * self.wait, WAIT_BEFORE_RESTART), LONGEST_WAIT)
-            self.wait = 0.0 if lasted else doubled
-            self.due = now + self.wait
-            when = f"in {self.wait:.0f} s" if self.wait else "now"
-            say(f"{self.name} ended with code {self.process.returncode}; starting it again {when}")
-            self.process = None
-        if now >= self.due:
-            self.started = now
-            self.starts += 1
-            # SIGINT at its default: a shell's `&` has children ignore it, and Dagster copies that.
-            self.process = subprocess.Popen(
-                self.command,
-                env={**os.environ, **variables},
-                cwd=PROJECT_ROOT,
-                preexec_fn=_default_interrupt,
-            )
-
-    def word(self, now: float, clock: datetime) -> Supervised:
-        """Say what is to be known of it; `now` counts seconds, `clock` is exchange time."""
-        if self.process is None or self.process.poll() is not None:
-            return Supervised(self.name, None, None, self.starts)
-        since = clock - timedelta(seconds=now - self.started)
-        return Supervised(self.name, self.process.pid, since, self.starts)
-
-    def stop(self) -> None:
-        """Ask it to end, and end it if it does not."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def services(port: int) -> list[Service]:
@@ -94,7 +39,32 @@ def services(port: int) -> list[Service]:
 
 
 def serve(home: Home, port: int) -> None:
-    """Run them until interrupted; one that ends is started again."""
+    """Run them until interrupted; one that ends is started again.
+
+    Raises
+    ------
+    UsageError
+        If another `kasauti up` keeps the same state folder's processes.
+    """
+    with _only_one(home):
+        _serve(home, port)
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    home.supervisor.parent.mkdir(parents=True, exist_ok=True)
+    with home.supervisor.with_suffix(".lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another `kasauti up` runs on {home.root}: end it first, or give this one its own "
+                "KASAUTI_HOME"
+            ) from error
+        yield
+
+
+def _serve(home: Home, port: int) -> None:
     # A fresh home that several processes open at once breaks for good (dagster issue 27390).
     open_instance(home).dispose()
     stopping = False
@@ -107,7 +77,7 @@ def serve(home: Home, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     running, page = services(port), f"http://127.0.0.1:{port}"
-    clock, due = SystemClock(INDIA), float("-inf")
+    clock, due, pulse = SystemClock(INDIA), float("-inf"), Pulse()
     variables = {**environment(home), "KASAUTI_PAGE": page}  # alerts link to it
     say(f"Dagster's page: {page} (Ctrl-C stops)")
     try:
@@ -117,6 +87,8 @@ def serve(home: Home, port: int) -> None:
             if time.monotonic() >= due:
                 due = time.monotonic() + WORD_EVERY
                 say_so(home, running, clock.now())
+                for pid in end_hung(pulse, home.heartbeat, _pids(running), time.monotonic()):
+                    say(f"the desk (process {pid}) gave no sign of life and was ended")
             time.sleep(LOOK_EVERY)
     finally:
         for service in running:
@@ -133,10 +105,5 @@ def say_so(home: Home, running: Sequence[Service], now: datetime, *, stopped: bo
         say(f"{home.supervisor} cannot be written ({error}): `kasauti status` will say so")
 
 
-def _default_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stderr.write(f"kasauti: {text}\n")
+def _pids(running: Sequence[Service]) -> list[int]:
+    return [one.process.pid for one in running if one.process is not None]

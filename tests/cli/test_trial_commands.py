@@ -116,7 +116,7 @@ def test_an_unfinished_trial_is_not_armed(run: Run, home: Home) -> None:
 def test_no_script_arms_anything(home: Home) -> None:
     """A real process: through a pipe it is refused, at a real terminal it asks for the phrase."""
     prepared(home, 30)
-    command = [Path(sys.executable).with_name("kasauti"), "arm", "--confirm"]
+    command = [str(Path(sys.executable).with_name("kasauti")), "arm", "--confirm"]
     piped = subprocess.run(command, input="arm", capture_output=True, text=True, timeout=60)
     assert piped.returncode == 2 and "type it at a terminal" in piped.stderr
     keyboard, terminal = pty.openpty()

@@ -15,7 +15,8 @@ from kasauti.health import dagster_daemons, processes
 from kasauti.health.model import Check, Health
 from kasauti.health.supervision import Supervised, Supervision, write
 from kasauti.home import Home
-from pipelines.serve import Service, say_so
+from pipelines.serve import say_so
+from pipelines.service import Service
 from tests.execution.desks import until
 from tests.health.surroundings import NOW, around, one, supervise
 

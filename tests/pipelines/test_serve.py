@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kasauti.execution import heartbeat
@@ -19,9 +21,12 @@ from kasauti.execution.host import DESK_PROCESS
 from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
+from kasauti.health import supervision
+from kasauti.health.pulse import HUNG, Pulse, end_hung
 from kasauti.home import Home
 from kasauti.market.calendar import INDIA
-from pipelines.serve import LONG_ENOUGH, LONGEST_WAIT, WAIT_BEFORE_RESTART, Service, services
+from pipelines.serve import services
+from pipelines.service import LONG_ENOUGH, LONGEST_WAIT, WAIT_BEFORE_RESTART, Service
 from tests.execution.desks import told, until
 
 NOW = SystemClock(INDIA).now()
@@ -114,6 +119,80 @@ def test_what_cannot_start_is_tried_ever_more_rarely() -> None:
     waits = [later - earlier for earlier, later in pairwise(starts)]
     assert waits[0] <= WAIT_BEFORE_RESTART + 1
     assert waits == sorted(waits) and waits[-1] >= LONGEST_WAIT
+
+
+def test_a_start_that_was_killed_is_tried_again_at_once() -> None:
+    service = Service("desk", [sys.executable, "-c", "import time; time.sleep(60)"])
+    service.keep_running(0.0, {})
+    assert service.process is not None
+    service.process.kill()
+    service.process.wait()
+    service.keep_running(1.0, {})
+    assert service.starts == 2, "it did start: somebody killed it"
+    service.stop()
+
+
+def test_a_desk_that_hangs_is_ended_and_followed_by_another(
+    home: Home, desk: Service, ledger: Ledger
+) -> None:
+    """It holds the lease and does nothing: without this, nobody trades until morning."""
+    desk.keep_running(0.0, {})
+    until(lambda: told(ledger, Reconciled))
+    worker = until(lambda: beat(home)).pid
+    os.kill(worker, signal.SIGSTOP)
+    assert desk.process is not None
+    pulse, mine = Pulse(), [desk.process.pid]
+    assert list(end_hung(pulse, home.heartbeat, mine, 0.0)) == []
+    assert list(end_hung(pulse, home.heartbeat, [os.getpid()], HUNG + 1)) == [], "not its child"
+    assert list(end_hung(pulse, home.heartbeat, mine, HUNG + 1)) == [worker]
+    until(lambda: len(told(ledger, Reconciled)) == 2)
+    assert until(lambda: (found := beat(home)) and found.pid != worker and found)
+
+
+def test_up_is_one_and_takes_everything_with_it(home: Home, tmp_path: Path) -> None:
+    """The person's terminal goes, a second one is started, the desk and then `up` are killed."""
+    tool = Path(sys.executable).with_name("kasauti")
+    reader, writer = os.pipe()
+    first = subprocess.Popen(
+        [tool, "up", "--port", str(_free_port())], stdout=writer, stderr=writer
+    )
+    os.close(writer)
+    try:
+        os.read(reader, 1)
+        os.close(reader)  # whoever listened is gone
+        pids = until(lambda: _running(home))
+        second = subprocess.run([tool, "up"], capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2 and "another `kasauti up` runs on" in second.stderr
+        os.kill(pids["desk"], signal.SIGKILL)
+        until(lambda: (now := _running(home)) and now["desk"] != pids["desk"])
+        assert first.poll() is None, "it had to say that, and nobody listened"
+        pids = _running(home)
+        first.kill()
+        first.wait()
+        until(lambda: not [pid for pid in pids.values() if psutil.pid_exists(pid)])
+    finally:
+        first.kill()
+        first.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def _running(home: Home) -> dict[str, int]:
+    """Return the pids of the services, once all four run."""
+    word = supervision.read(home.supervisor)
+    pids = {} if word is None else {s.name: s.pid for s in word.services if s.pid is not None}
+    return pids if len(pids) == 4 else {}
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-1"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    tool = Path(sys.executable).with_name("kasauti")
+    ran = subprocess.run([tool, "up", "--port", port], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2 and "--port" in ran.stderr
 
 
 def test_what_runs_all_the_time() -> None:
