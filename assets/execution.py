@@ -1,12 +1,22 @@
 """Execution as assets: intents that were committed, then orders, fills, positions and profit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.evolution import every_trial_is_registered
+from assets.features import features_are_causal
+from assets.market import bars_are_sound
 from assets.present import plot, result, table
+from assets.regimes import labels_are_causal
 from assets.signals import SIGNALS
+from assets.validation import (
+    every_gate_is_a_stage,
+    no_approval_without_every_gate,
+    only_survivors_are_approved,
+    stage_checks,
+)
 from resources.broker import GuardedBroker
 from resources.project import Project
 
@@ -14,20 +24,53 @@ INTENTS = dg.AssetKey(["execution", "intents"])
 ORDERS, FILLS, POSITIONS, PROFIT = BOOK = tuple(
     dg.AssetKey(["execution", name]) for name in ("orders", "fills", "positions", "profit")
 )
+ENTRY_CHECKS = [
+    spec.key
+    for checks in (
+        *(bars_are_sound, labels_are_causal, features_are_causal, every_trial_is_registered),
+        *(no_approval_without_every_gate, every_gate_is_a_stage, only_survivors_are_approved),
+        *stage_checks,
+    )
+    for spec in checks.check_specs
+]
+"""What an approval rests on, besides the ledger itself."""
 
 
-@dg.asset(key=INTENTS, deps=[SIGNALS], code_version="1", group_name="execution", pool="orders")
-def intents(project: Project, broker: GuardedBroker) -> dg.MaterializeResult[Any]:
-    """Today's signals as intents in the ledger, with what the desk has made of them so far."""
+def red_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> list[str]:
+    """Return the names of those checks whose last evaluation failed as an error."""
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    return sorted(
+        f"{key.name} on {key.asset_key.to_user_string()}"
+        for key, record in latest.items()
+        if (seen := record.evaluation) is not None
+        and not seen.passed
+        and seen.severity is dg.AssetCheckSeverity.ERROR
+    )
+
+
+@dg.asset(key=INTENTS, deps=[SIGNALS], code_version="2", group_name="execution", pool="orders")
+def intents(
+    context: dg.AssetExecutionContext, project: Project, broker: GuardedBroker
+) -> dg.MaterializeResult[Any]:
+    """Today's signals as intents in the ledger, with what the desk has made of them so far.
+
+    Entries rest on checks that are read again here: the run may be started by hand, or days later.
+    Exits rest on none.
+    """
+    from kasauti.execution.model import Purpose
     from kasauti.operations.tables import outcomes_frame
 
     desk = project.desk()
     wanted = desk.intents(desk.decided())
+    red = red_checks(context.instance, ENTRY_CHECKS)
+    red += [f"the ledger: {problem}" for problem in desk.verify().problems]
+    if red:
+        context.log.error(f"only exits are committed, these are red: {', '.join(red)}")
+        wanted = [intent for intent in wanted if intent.purpose is not Purpose.ENTRY]
     frame = outcomes_frame(wanted, broker.submit(wanted))
     version = project.workspace().lake.write("execution/intents", frame)
-    return result(
-        version, {"intents": len(frame), "outcomes": table(frame.to_dict("records"))}, frame
-    )
+    shown = {"intents": len(frame), "outcomes": table(frame.to_dict("records"))}
+    return result(version, {**shown, "entries withheld for": ", ".join(red) or "nothing"}, frame)
 
 
 def _spec(key: dg.AssetKey, source: dg.AssetKey, description: str) -> dg.AssetSpec:

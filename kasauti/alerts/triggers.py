@@ -43,6 +43,7 @@ class Trigger(StrEnum):
     DESK_ENDED = "desk ended"
     CHANNEL_FAILING = "alert channel failing"
     LIMITS_SEALED = "limits sealed"
+    NOT_DECIDED = "not decided"
     LIMITS_TIGHTENED = "limits tightened"
     REVIEWED = "trades reviewed"
     ARMING = "live trading armed or disarmed"
@@ -270,6 +271,15 @@ TABLE: Mapping[Trigger, Meaning] = {
         "Run `kasauti alerts test --channel {subject}` and mend its settings, see docs/alerts.md.",
         6 * HOUR,
         SERVICE,
+    ),
+    Trigger.NOT_DECIDED: Meaning(
+        ERROR,
+        "A session opened for which nobody asked the strategies: {subject} is held, and no rule "
+        "of its strategy closes it today. Its stop stays, and what was ordered before goes on.",
+        "Look whether Dagster runs (`kasauti status`) and whether the bars of the last session "
+        "were taken in; close by hand what you would not hold.",
+        DAY,
+        LEDGER,
     ),
     Trigger.LIMITS_SEALED: Meaning(
         INFO,

@@ -4,7 +4,7 @@ It reconciles before it acts, releases intents through the gate, keeps positions
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -38,7 +38,7 @@ from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Entry, Ledger
 from kasauti.execution.limits import Limits, tighter
 from kasauti.execution.limits_used import limits_used, near
-from kasauti.execution.model import Intent, Outcome, Scope
+from kasauti.execution.model import Intent, Outcome, Purpose, Scope
 from kasauti.execution.orders import OrderEvent
 from kasauti.execution.projections import Book
 from kasauti.execution.references import References
@@ -49,6 +49,7 @@ from kasauti.market.markets import Market
 
 RECALL_AGAIN = timedelta(seconds=5)
 MOST_RECALLS = 3  # of orders of one symbol; then a person has to look
+PATIENCE = timedelta(seconds=10)  # of an entry for a better one; liquid shares trade in the first
 RATE = "ORDER_RATE"  # the only reason to wait that holds for every order
 MOST_ACTIONS = 10_000  # in one step; more means that two of them undo each other
 
@@ -130,7 +131,8 @@ class Desk:
         alert = None if replayed else alert_of(Trigger.LIMITS_SEALED, str(day), _in_short(limits))
         if book.self_tested != day:
             tested = SelfTested(day, trip_every_control() if replayed else self_test())
-            self._append(tested, now, unique=f"self-test:{day}")
+            left_alone = None if replayed else _undecided(book, day)
+            self._append(tested, now, unique=f"self-test:{day}", alert=left_alone)
             failpoints.reach("desk.self_tested")
         if book.limits_day == day and book.limits is not None:
             limits = tighter(book.limits, limits)
@@ -182,7 +184,7 @@ class Desk:
         for _ in range(MOST_ACTIONS):
             now = now if clock is None else max(now, clock())
             view = self._view(now)
-            actions = [action for action in decisions.next_actions(view) if not self._waits(action)]
+            actions = list(self._ready(decisions.next_actions(view), now))
             if not actions:
                 return bool(self._waiting) or decisions.is_waiting(view)
             if not self._act(actions[0], now):
@@ -190,6 +192,24 @@ class Desk:
         raise LedgerError(
             f"the desk found no rest in {MOST_ACTIONS} actions at {now}: {actions[0]}"
         )
+
+    def _ready(
+        self, actions: Iterable[decisions.Action], now: datetime
+    ) -> Iterator[decisions.Action]:
+        """Yield what need not wait; an entry waits behind a better ranked one for a while.
+
+        Else the share that happens to trade first at the open would take the day's only slot.
+        """
+        behind = False
+        for action in actions:
+            entry = action.intent if isinstance(action, decisions.Release) else None
+            if entry is None or entry.purpose is not Purpose.ENTRY:
+                if not self._waits(action):
+                    yield action
+            elif self._waits(action):
+                behind = behind or now < entry.valid_from + PATIENCE
+            elif not behind:
+                yield action
 
     def _waits(self, action: decisions.Action) -> bool:
         """Whether it has to wait; all other orders go on meanwhile."""
@@ -423,6 +443,14 @@ class Desk:
         alert: Alert | None = None,
     ) -> None:
         self.ledger.append(event, at=now, epoch=self._lease.epoch, unique=unique, alert=alert)
+
+
+def _undecided(book: Book, day: date) -> Alert | None:
+    """Return the alert of a session for which nobody asked the rules of what is held."""
+    held = sorted(one.symbol for one in book.positions.values() if not one.is_foreign)
+    if not held or (book.decided_until is not None and book.decided_until >= day):
+        return None
+    return alert_of(Trigger.NOT_DECIDED, ", ".join(held), f"Nobody decided on {day}", key=str(day))
 
 
 def _in_short(limits: Limits) -> str:

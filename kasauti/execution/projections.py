@@ -70,6 +70,7 @@ class Book:
         self._spoke: dict[str, datetime] = {}
         self.self_tested: date | None = None
         self.demoted: dict[str, datetime] = {}
+        self.decided_until: date | None = None
         self.asked: ev.ArmingAsked | None = None
         self.armed: ev.Armed | None = None
         self.armed_at: datetime | None = None
@@ -324,6 +325,10 @@ class Book:
         self._charges_closed = self.charges
         self.paid_in = ZERO
 
+    def _on_signals_decided(self, event: ev.SignalsDecided, at: datetime) -> None:
+        if at < event.opens:
+            self.decided_until = max(self.decided_until or event.day, event.day)
+
     def _on_strategy_demoted(self, event: ev.StrategyDemoted, at: datetime) -> None:
         self.demoted[event.genome_hash] = at
 
@@ -373,6 +378,7 @@ _HANDLERS: dict[type[Any], Callable[[Book, Any, datetime], None]] = {
     ev.PositionAdopted: Book._on_position_adopted,
     ev.FundsAdopted: Book._on_funds_adopted,
     ev.SessionClosed: Book._on_session_closed,
+    ev.SignalsDecided: Book._on_signals_decided,
     ev.StrategyDemoted: Book._on_strategy_demoted,
     ev.ArmingAsked: Book._on_arming_asked,
     ev.Armed: Book._on_armed,

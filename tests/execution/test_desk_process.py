@@ -37,7 +37,16 @@ from tests.execution.desks import (
     write_tick,
 )
 from tests.execution.replays import GENOME, PERMIT, day, settings, walk
-from tests.execution.world import OPEN, TODAY, TOMORROW, YESTERDAY, at, bars_of, entry
+from tests.execution.world import (
+    LIMITS,
+    OPEN,
+    TODAY,
+    TOMORROW,
+    YESTERDAY,
+    at,
+    bars_of,
+    entry,
+)
 
 D = Decimal
 MORNING, EVENING = at(8), at(18)
@@ -120,6 +129,31 @@ def test_an_intent_is_answered_in_the_turn_after_its_commit(tmp_path: Path) -> N
         running.ledger.claim(entry(), at=OPEN)
         turn(running, OPEN + timedelta(milliseconds=5))
         assert outcome(running) is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("better_trades_after", "bought"),
+    [
+        pytest.param(1, "TEST", id="the better one trades a second later"),
+        pytest.param(30, "OTHER", id="it does not trade: nobody waits for ever"),
+    ],
+)
+def test_the_only_slot_is_the_better_ranked_signals(
+    tmp_path: Path, better_trades_after: int, bought: str
+) -> None:
+    """Which share trades first at the open is chance; which signal is better is not."""
+    account = SmallAccount(limits=replace(LIMITS, trades_a_day=1))
+    with process_in(tmp_path, ReplayClock(at(9, 14)), account) as running:
+        for symbol, score in (("OTHER", 1), ("TEST", 5)):
+            wanted = replace(entry(symbol, key=f"k|{symbol}"), score=D(score))
+            running.hosted.desk.submit(wanted, at(9, 14))
+        for second in range(40):
+            now = OPEN + second * SECOND
+            write_tick(tmp_path, now, "100.00", "OTHER")
+            if second >= better_trades_after:
+                write_tick(tmp_path, now, "100.00", "TEST")
+            turn(running, now)
+        assert list(running.ledger.book().positions) == [bought]
 
 
 def test_without_ticks_an_open_session_is_left_alone(tmp_path: Path) -> None:

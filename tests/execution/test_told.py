@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,12 +13,19 @@ from kasauti.alerts.triggers import Trigger
 from kasauti.execution.breakers import BREAKERS, alert_for
 from kasauti.execution.brokers.faults import Fault, FaultPlan
 from kasauti.execution.brokers.matching import Quote
-from kasauti.execution.events import LimitNeared, StrategyLatched, TradingState, TradingStateChanged
+from kasauti.execution.decided import record_decision
+from kasauti.execution.events import (
+    LimitNeared,
+    SignalsDecided,
+    StrategyLatched,
+    TradingState,
+    TradingStateChanged,
+)
 from kasauti.execution.limits_used import Unit, Used, near
 from kasauti.execution.model import Scope
 from kasauti.execution.reconcile import UNREAD
 from kasauti.execution.reconcile import alert_for as comparison_alert
-from tests.execution.world import LIMITS, OPEN, World, entry, world
+from tests.execution.world import LIMITS, OPEN, TOMORROW, World, at, entry, world
 
 D = Decimal
 DAY = date(2026, 7, 15)
@@ -135,6 +142,31 @@ def test_the_open_is_told_once_with_what_is_allowed_and_a_replay_tells_nobody(
         assert "custom: at most 2 trades and 2000 of loss today, 1000 at risk" in told.happened
     with world(tmp_path / "replay") as w:
         assert not alerts_of(w)
+
+
+@pytest.mark.parametrize(
+    ("decided", "tells"),
+    [
+        pytest.param(None, ["TEST"], id="nobody asked"),
+        pytest.param(at(8, day=TOMORROW), [], id="asked before the open"),
+        pytest.param(at(9, 16, day=TOMORROW), ["TEST"], id="asked too late"),
+    ],
+)
+def test_a_session_that_nobody_decided_on_is_told_where_something_is_held(
+    tmp_path: Path, decided: datetime | None, tells: list[str]
+) -> None:
+    """Dagster was down in the evening: the stop stays, but no rule closes the position."""
+    with world(tmp_path, scope=Scope.PAPER) as w:
+        w.desk.submit(entry(), OPEN)
+        w.tick(OPEN, "100")
+        assert not [one for one in alerts_of(w) if one.trigger == Trigger.NOT_DECIDED]
+        opens = at(9, 15, day=TOMORROW)
+        if decided is not None:
+            record_decision(w.ledger, SignalsDecided(TOMORROW, opens, ()), decided)
+        w.desk.open_session(opens + timedelta(minutes=2), LIMITS)
+        w.desk.open_session(opens + timedelta(minutes=3), LIMITS)
+        told = [one for one in alerts_of(w) if one.trigger == Trigger.NOT_DECIDED]
+        assert [one.subject for one in told] == tells
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.market import BARS
 from kasauti.desk_runner import run_desk
 from kasauti.execution import heartbeat
 from kasauti.execution.clock import RunningClock
@@ -261,6 +263,49 @@ def test_looking_at_signals_trades_nothing(friday: Project) -> None:
         later.desk().decided()
         assert told(ledger, SignalsDecided)[-1].day == date(2026, 11, 25), "the 24th is a holiday"
         assert [result.day for result in ledger.book().days] == [MONDAY]
+
+
+def test_a_red_check_holds_back_entries_of_a_run_that_is_started_by_hand(tmp_path: Path) -> None:
+    cheap(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", "moderate")
+    approve(own, genome_from_genes(BUYS_NEARLY_ALWAYS), own.profile)
+    cheap(tmp_path / "bars", FRIDAY)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(own, instance, "daily").success
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=BARS,
+                check_name="prices_positive",
+                passed=False,
+                metadata={},
+                severity=dg.AssetCheckSeverity.ERROR,
+            )
+        )
+        traded = run(own, instance, "trade")
+    assert traded.success
+    (made,) = traded.asset_materializations_for_node("execution__intents")
+    assert made.metadata["entries withheld for"].value == "prices_positive on market/bars"
+    assert not own.desk().book().orders
+
+
+def test_a_ledger_that_was_edited_takes_exits_and_no_entry(tmp_path: Path) -> None:
+    genome = genome_from_genes({**BUYS_NEARLY_ALWAYS, "max_bars": 1})
+    cheap(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", "moderate")
+    approve(own, genome, own.profile)
+    cheap(tmp_path / "bars", FRIDAY)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(own, instance, "trade").success
+        later = monday(own)
+        assert run(later, instance, "session").success
+        with closing(sqlite3.connect(own.workspace().home.ledger)) as database, database:
+            database.execute("drop trigger events_no_update")
+            database.execute("update events set at = '2026-11-20T18:29:00+05:30' where seq = 2")
+        traded = run(later, instance, "trade")
+    (made,) = traded.asset_materializations_for_node("execution__intents")
+    assert "the ledger: " in str(made.metadata["entries withheld for"].value)
+    wanted = later.workspace().lake.read("execution/intents")
+    assert wanted["purpose"].tolist() == ["EXIT"]
 
 
 def test_without_a_desk_the_session_job_hosts_one_that_does_not_count(friday: Project) -> None:
