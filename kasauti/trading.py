@@ -261,8 +261,8 @@ class ReplayDesk:
         """Decide on the book after the last session, and put it on record; see `signals`."""
         self.catch_up()
         signals = self.signals()
-        session = self.next_session()
-        if session is None or not (signals or self.candidates()):
+        session = self.next_session() if signals or self.candidates() else None
+        if session is None:
             return signals
         keys = tuple(sorted(intent.key for intent in self.intents(signals)))
         with closing(self.ledger()) as ledger:
@@ -279,7 +279,7 @@ class ReplayDesk:
 
     def intents(self, signals: Sequence[Signal]) -> list[Intent]:
         """Return the intents for the next session."""
-        session = self.next_session()
+        session = self.next_session() if signals else None
         return [] if session is None else to_intents(signals, session)
 
     def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:

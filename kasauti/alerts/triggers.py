@@ -36,6 +36,7 @@ class Trigger(StrEnum):
     NEAR_LIMIT = "approaching limit"
     APPROVAL_EXPIRED = "approval expired"
     TWIN = "nightly twin over tolerance"
+    NOT_DECIDED = "nobody decided"
     ORDER_DENIED = "order denied"
     ORDER_TROUBLE = "order in trouble"
     SELF_TEST_FAILED = "session-open self-test failed"
@@ -43,7 +44,6 @@ class Trigger(StrEnum):
     DESK_ENDED = "desk ended"
     CHANNEL_FAILING = "alert channel failing"
     LIMITS_SEALED = "limits sealed"
-    NOT_DECIDED = "not decided"
     LIMITS_TIGHTENED = "limits tightened"
     REVIEWED = "trades reviewed"
     ARMING = "live trading armed or disarmed"
@@ -230,6 +230,15 @@ TABLE: Mapping[Trigger, Meaning] = {
         DAY,
         NIGHT,
     ),
+    Trigger.NOT_DECIDED: Meaning(
+        ERROR,
+        "A session opened for which nobody asked the strategies: {subject} is held, and no rule "
+        "of its strategy closes it today. Its stop stays, and what was ordered before goes on.",
+        "Look whether Dagster runs (`kasauti status`) and whether the bars of the last session "
+        "were taken in; close by hand what you would not hold.",
+        DAY,
+        LEDGER,
+    ),
     Trigger.ORDER_DENIED: Meaning(
         WARNING,
         "An order in {subject} was denied by the gate.",
@@ -271,15 +280,6 @@ TABLE: Mapping[Trigger, Meaning] = {
         "Run `kasauti alerts test --channel {subject}` and mend its settings, see docs/alerts.md.",
         6 * HOUR,
         SERVICE,
-    ),
-    Trigger.NOT_DECIDED: Meaning(
-        ERROR,
-        "A session opened for which nobody asked the strategies: {subject} is held, and no rule "
-        "of its strategy closes it today. Its stop stays, and what was ordered before goes on.",
-        "Look whether Dagster runs (`kasauti status`) and whether the bars of the last session "
-        "were taken in; close by hand what you would not hold.",
-        DAY,
-        LEDGER,
     ),
     Trigger.LIMITS_SEALED: Meaning(
         INFO,

@@ -164,12 +164,6 @@ def rank_signals(signals: Iterable[Signal]) -> list[Signal]:
     )
 
 
-def signals_version(bars: Bars, candidates: Sequence[Candidate]) -> str:
-    """Return one hash of all candidates, the bars and their last day: a trade run's key."""
-    versions = sorted(_version(candidate.genome, bars) for candidate in candidates)
-    return hashlib.sha256("|".join(versions).encode()).hexdigest()
-
-
 def to_intents(signals: Iterable[Signal], session: Session) -> list[Intent]:
     """Return the intents of `signals` for `session`: from its open, for ten minutes.
 

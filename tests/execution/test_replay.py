@@ -28,7 +28,7 @@ from kasauti.execution.model import Purpose, Scope
 from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences
 from kasauti.execution.replay import decide, replay, replay_session
-from kasauti.execution.signals import signals_version, to_intents
+from kasauti.execution.signals import to_intents
 from tests.execution.replays import GENOME, PERMIT, day, settings, walk
 
 BARS = walk()
@@ -175,12 +175,6 @@ def test_the_signals_shown_beforehand_are_those_that_are_traded(tmp_path: Path) 
     book = replay_session(tmp_path / "l.sqlite", bars, settings(bars))
     parents = [v.intent for v in book.orders.values() if v.intent.parent is None]
     assert parents == to_intents(shown, session)
-
-
-def test_a_trade_run_has_one_key_for_bars_and_candidates() -> None:
-    made = settings(BARS)
-    assert signals_version(BARS, made.candidates) == signals_version(walk(), made.candidates)
-    assert signals_version(BARS, made.candidates) != signals_version(BARS.between(0, 50), [])
 
 
 def test_without_a_permit_nothing_is_sent(tmp_path: Path) -> None:
