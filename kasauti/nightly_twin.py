@@ -54,7 +54,7 @@ def compare_sessions(desk: ReplayDesk, *, now: datetime, tolerance: Tolerance = 
         Exchange time, for the record; in a replay that of its clock, `desk.now()`.
     tolerance : Tolerance
     """
-    if not desk.ledger_path.exists():
+    if not desk.has_ledger:
         return Night((), ())
     arrived = set(desk.arrived().sessions.astype(object).tolist())
     with closing(desk.ledger()) as ledger:
@@ -72,7 +72,7 @@ def compare_sessions(desk: ReplayDesk, *, now: datetime, tolerance: Tolerance = 
 
 def comparisons(desk: ReplayDesk) -> tuple[TwinCompared, ...]:
     """Return all comparisons of the account's sessions, oldest first; nothing is changed."""
-    if not desk.ledger_path.exists():
+    if not desk.has_ledger:
         return ()
     with closing(desk.ledger()) as ledger:
         return tuple(one for _, one in sorted(compared_days(ledger).items()))

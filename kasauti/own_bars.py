@@ -16,7 +16,6 @@ import numpy as np
 from kasauti.desk_account import OwnAccount, open_ledger
 from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution.account import Arrived, days_of, playable
-from kasauti.execution.chain import Verification
 from kasauti.execution.clock import RunningClock
 from kasauti.execution.desk_process import DeskProcess, spool_of
 from kasauti.execution.guarded import outcome_of, submit_and_wait
@@ -116,18 +115,10 @@ class ForwardDesk(ReplayDesk):
         """Open the paper ledger, made if missing."""
         return open_ledger(self.space.home, self.market.name, self.at)
 
-    def book(self) -> Book:
-        """Return what the paper ledger amounts to; an empty book before there is one."""
-        if not paper_place(self.space.home).exists():
-            return Book()
-        with closing(self.ledger()) as ledger:
-            return ledger.book()
-
-    def verify(self) -> Verification:
-        """Check the ledger's chain of hashes; one that is not there yet is whole."""
-        return (
-            super().verify() if paper_place(self.space.home).exists() else Verification(0, "", ())
-        )
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a paper ledger, in its file or on PostgreSQL."""
+        return paper_place(self.space.home).exists()
 
     def submit(self, intents: Sequence[Intent]) -> dict[str, Outcome]:
         """Commit the intents; wait a little for the desk's word on those that are due now."""
@@ -156,7 +147,7 @@ class ForwardDesk(ReplayDesk):
         LedgerError
             If the running desk does not get it done.
         """
-        if not paper_place(self.space.home).exists():
+        if not self.has_ledger:
             return Book()
         arrived, until = self.traded(), self.clock.now() + PLAYED
         with closing(self.ledger()) as ledger:

@@ -226,12 +226,17 @@ class ReplayDesk:
             at=self.close_of(self.days[0]),
         )
 
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything was ever put on record; to look makes no ledger."""
+        return self.ledger_path.exists()
+
     def book(self) -> Book:
-        """Return what the replay ledger amounts to."""
-        ledger = self.ledger()
-        book = ledger.book()
-        ledger.close()
-        return book
+        """Return what the ledger amounts to; an empty book before there is one."""
+        if not self.has_ledger:
+            return Book()
+        with closing(self.ledger()) as ledger:
+            return ledger.book()
 
     def signals(self) -> list[Signal]:
         """Return what the strategies want on the last closed bar; nothing is changed by it."""
@@ -338,11 +343,11 @@ class ReplayDesk:
         )
 
     def verify(self) -> Verification:
-        """Check the ledger's chain of hashes."""
-        ledger = self.ledger()
-        found = ledger.verify()
-        ledger.close()
-        return found
+        """Check the ledger's chain of hashes; one that is not there yet is whole."""
+        if not self.has_ledger:
+            return Verification(0, "", ())
+        with closing(self.ledger()) as ledger:
+            return ledger.verify()
 
 
 def data_version(admitted: Admitted) -> str:

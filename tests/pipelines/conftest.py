@@ -9,6 +9,8 @@ from kasauti.home import Home
 from kasauti.operations.progress import Progress
 from pipelines.demo import Demo
 from resources.project import Project
+from tests.execution.conftest import postgres as postgres
+from tests.execution.conftest import postgres_server as postgres_server
 
 
 @pytest.fixture(scope="session")

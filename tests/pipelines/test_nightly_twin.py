@@ -39,9 +39,15 @@ def desk_of(own: Project) -> ForwardDesk:
     return desk
 
 
-@pytest.fixture
-def traded(tmp_path: Path) -> ForwardDesk:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def traded(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ForwardDesk:
     """Monday evening: what an approved strategy wanted on Friday was traded on Monday's bars."""
+    monkeypatch.delenv("KASAUTI_LEDGER_URL", raising=False)
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").render_as_string(hide_password=False)
+        monkeypatch.setenv("KASAUTI_LEDGER_URL", url)
     cheap(tmp_path / "bars", date(2026, 11, 19))
     own = project(tmp_path / "bars", tmp_path / "home", "moderate")
     approve(own, GENOME, own.profile)
