@@ -178,8 +178,8 @@ def _refuse(ledger: Ledger, needed: int, now: datetime) -> tuple[str, ...]:
     if not trial.is_passed:
         most = max(trial.strategies.values(), default=0)
         raise UsageError(
-            f"{most} of {trial.needed} paper sessions have passed with any one strategy: see "
-            "`kasauti trial`"
+            f"{most} of {trial.needed} paper sessions have passed with any one strategy, which "
+            "must have bought and sold in them: see `kasauti trial`"
         )
     last = trial.sessions[-1].day
     if now.date() - last > STALE:

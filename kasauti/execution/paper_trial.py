@@ -25,6 +25,7 @@ from kasauti.execution.events import (
 )
 from kasauti.execution.hosts import DESK_PROCESS
 from kasauti.execution.model import Scope
+from kasauti.execution.twin_rows import Leg
 
 SESSIONS = 30  # that have to pass before anything is traded live; a setting may ask for more
 RECENT = timedelta(days=90)  # an approval's life: what was longer ago shows another market and code
@@ -52,6 +53,8 @@ class TrialSession:
         Why it does not count, in plain words; none if it passed.
     genomes : tuple of str
         The strategies that stood in it.
+    legs : frozenset of (str, Leg)
+        What they traded on paper: the strategy, and whether it went in or out.
     """
 
     day: date
@@ -60,6 +63,7 @@ class TrialSession:
     differences: int
     problems: tuple[str, ...]
     genomes: tuple[str, ...] = ()
+    legs: frozenset[tuple[str, Leg]] = frozenset()
 
     @property
     def passed(self) -> bool:
@@ -106,18 +110,30 @@ class Trial:
     @property
     def strategies(self) -> dict[str, int]:
         """The sessions that each strategy passed since it was demoted, within `RECENT`."""
-        counts: dict[str, int] = {}
-        for session in self.sessions:
-            if session.passed and session.day > self.sessions[-1].day - RECENT:
-                for genome in session.genomes:
-                    since = self.demoted.get(genome, date.min)
-                    counts[genome] = counts.get(genome, 0) + (session.day > since)
-        return counts
+        return {genome: len(self._of(genome)) for genome in self._genomes}
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """The strategies that have passed."""
-        return tuple(sorted(g for g, count in self.strategies.items() if count >= self.needed))
+        """The strategies that have passed: sessions enough, and both a way in and a way out.
+
+        One that never traded has shown nothing of what an order of it becomes.
+        """
+        return tuple(
+            genome
+            for genome in sorted(self._genomes)
+            if len(mine := self._of(genome)) >= self.needed
+            and all(any((genome, leg) in one.legs for one in mine) for leg in Leg)
+        )
+
+    @property
+    def _genomes(self) -> frozenset[str]:
+        return frozenset(genome for session in self.sessions for genome in session.genomes)
+
+    def _of(self, genome: str) -> list[TrialSession]:
+        """Return the sessions that count for a strategy."""
+        since = self.demoted.get(genome, date.min)
+        since = max(since, self.sessions[-1].day - RECENT)
+        return [s for s in self.sessions if s.passed and genome in s.genomes and s.day > since]
 
     @property
     def is_passed(self) -> bool:
@@ -194,7 +210,9 @@ def _session(day: date, seen: _Seen, decided: Decided | None, scope: Scope) -> T
     different = sum(1 for row in rows if row.kind.value != "same")
     problems = tuple(_problems(seen, decided, scope))
     genomes = () if seen.twin is None else seen.twin.genomes
-    return TrialSession(day, tuple(sorted(seen.hosts)), len(rows), different, problems, genomes)
+    legs = frozenset((row.genome_hash, row.leg) for row in rows if row.paper_quantity)
+    hosts = tuple(sorted(seen.hosts))
+    return TrialSession(day, hosts, len(rows), different, problems, genomes, legs)
 
 
 def _problems(seen: _Seen, decided: Decided | None, scope: Scope) -> Iterable[str]:

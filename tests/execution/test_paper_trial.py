@@ -20,8 +20,8 @@ from kasauti.execution.events import (
 from kasauti.execution.hosts import RECONCILE_COMMAND, REPLAY, SESSION_JOB, TRADE_JOB
 from kasauti.execution.model import Scope
 from kasauti.execution.paper_trial import RECENT, trial_of
-from kasauti.execution.twin_rows import Tolerance
-from tests.execution.trials import DAYS, ledger_of, moment, passed, row, session
+from kasauti.execution.twin_rows import Leg, Tolerance
+from tests.execution.trials import DAYS, leaving, ledger_of, moment, passed, row, session
 
 DAY = DAYS[0]
 
@@ -164,6 +164,23 @@ def test_each_strategy_has_to_pass_its_own_sessions(tmp_path: Path) -> None:
     days = [of(day, "g" if n < 15 else "h") for n, day in enumerate(DAYS[:30])]
     trial = trial_of(ledger_of(tmp_path, days).events())
     assert (trial.passed, trial.strategies, trial.ready) == (30, {"g": 15, "h": 15}, ())
+
+
+@pytest.mark.parametrize(
+    ("traded", "is_passed"),
+    [((), False), ((Leg.ENTRY,), False), ((Leg.ENTRY, Leg.EXIT), True)],
+    ids=["nothing", "only bought", "bought and sold"],
+)
+def test_a_strategy_that_never_traded_has_shown_nothing(
+    traded: tuple[Leg, ...], is_passed: bool, tmp_path: Path
+) -> None:
+    sessions = [
+        [*session(day)[:-1], TwinCompared(day, ("g",), Tolerance(), ())] for day in DAYS[:30]
+    ]
+    rows = tuple(one for one in (row(DAY), leaving(DAY)) if one.leg in traded)
+    sessions[0][-1] = TwinCompared(DAY, ("g",), Tolerance(), rows)
+    trial = trial_of(ledger_of(tmp_path, sessions).events())
+    assert (trial.strategies, trial.is_passed) == ({"g": 30}, is_passed)
 
 
 def test_sessions_of_long_ago_do_not_count(tmp_path: Path) -> None:

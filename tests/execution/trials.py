@@ -1,6 +1,7 @@
 """Ledgers with as many paper sessions as a test wants, good ones unless it says otherwise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,10 @@ def row(
     )  # fmt: skip
 
 
+def leaving(day: date, genome: str = "g") -> TwinRow:
+    return replace(row(day, genome), leg=Leg.EXIT, engine_reason="exit", paper_reason="EXIT")
+
+
 def session(day: date) -> list[Event]:
     """Return what a session that counts leaves behind, in order."""
     return [
@@ -48,7 +53,7 @@ def session(day: date) -> list[Event]:
         LimitsSealed(day, LIMITS, LIMITS.hash),
         Reconciled(()),
         SessionClosed(day, {}),
-        TwinCompared(day, ("g",), Tolerance(), (row(day),)),
+        TwinCompared(day, ("g",), Tolerance(), (row(day), leaving(day))),
     ]
 
 
