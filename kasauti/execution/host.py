@@ -114,7 +114,7 @@ def paper_desk(
     """
     with Lease.take(ledger, host=host, at=at) as lease:
         latch = Latch.beside(ledger.path)
-        broker = PaperBroker(ledger.engine, market, cash=cash)
+        broker = PaperBroker(ledger.engine, market, cash=cash, calendar=calendar)
         gate = Gate(
             broker,
             ledger=ledger,

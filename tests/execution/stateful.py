@@ -106,7 +106,7 @@ class Game:
         self.done: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.laws = Laws(self)
-        self.paper = MemoryBroker(NSE, LIMITS.capital)
+        self.paper = MemoryBroker(NSE, LIMITS.capital, world.CALENDAR)
         self.faulty = Faulty(self.paper, HEALTHY)
         self.prices = dict.fromkeys(SYMBOLS, Decimal(100))
         self.references: dict[str, Reference] = {}

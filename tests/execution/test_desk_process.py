@@ -37,7 +37,7 @@ from tests.execution.desks import (
     write_tick,
 )
 from tests.execution.replays import GENOME, PERMIT, day, settings, walk
-from tests.execution.world import OPEN, TODAY, TOMORROW, YESTERDAY, at, bars_of, entry
+from tests.execution.world import AUCTIONS, OPEN, TODAY, TOMORROW, YESTERDAY, at, bars_of, entry
 
 D = Decimal
 MORNING, EVENING = at(8), at(18)
@@ -97,6 +97,26 @@ def test_a_tick_of_before_the_open_opens_nothing(tmp_path: Path) -> None:
         turn(running, OPEN + 2 * SECOND)
         order = running.ledger.book().order(entry().key)
         assert order is not None and order.filled == 0, "the limit is below the market"
+
+
+def test_what_a_dead_desk_left_resting_does_not_execute_in_the_closing_auction(
+    tmp_path: Path,
+) -> None:
+    """The broker knows the hours by itself: no stop rests in the auction, no price moves there."""
+    account = SmallAccount(calendar=AUCTIONS)
+    with process_in(tmp_path, ReplayClock(MORNING), account) as running:
+        running.ledger.claim(entry(), at=MORNING)
+        write_tick(tmp_path, OPEN, "100")
+        turn(running, OPEN)
+    write_tick(tmp_path, at(15, 14, 59), "97")
+    write_tick(tmp_path, at(15, 20), "94")
+    with process_in(tmp_path, ReplayClock(at(15, 21)), account) as running:
+        for second in range(3):
+            turn(running, at(15, 21, second))
+        book = running.ledger.book()
+        assert book.positions["TEST"].quantity == 10 and not book.live_orders()
+        (stop,) = [v for v in book.orders.values() if v.intent.purpose is Purpose.STOP]
+        assert stop.state is OrderState.LAPSED
 
 
 def test_limits_that_are_tightened_while_the_session_runs_are_sealed(tmp_path: Path) -> None:

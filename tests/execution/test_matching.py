@@ -15,7 +15,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Order, OrderSide, OrderType, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.market.markets import NSE
-from tests.execution.world import OPEN, TODAY, TOMORROW, at
+from tests.execution.world import CALENDAR, OPEN, TODAY, TOMORROW, at
 
 D = Decimal
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
@@ -77,7 +77,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def broker(ledger: Ledger) -> PaperBroker:
-    made = PaperBroker(ledger.engine, NSE, cash=D(100_000), half_spread=D(0))
+    made = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR, half_spread=D(0))
     made.feed("open", OPEN, {"TEST": D(100)}, {"TEST": D(1_000)}, jumped=True)
     return made
 
@@ -187,7 +187,7 @@ def test_a_moment_is_fed_once_and_the_account_survives(ledger: Ledger, broker: P
     for _ in range(3):
         broker.feed("low", at(11), {"TEST": D(98)})
     assert len(broker.trades()) == 1
-    again = PaperBroker(ledger.engine, NSE, cash=D(5))
+    again = PaperBroker(ledger.engine, NSE, cash=D(5), calendar=CALENDAR)
     assert again.trades() == broker.trades()
     assert again.orders() == broker.orders()
     assert again.funds() == broker.funds()

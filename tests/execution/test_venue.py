@@ -26,23 +26,13 @@ from kasauti.execution.model import Order, OrderSide, OrderType, Product, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.execution.place import Place
 from kasauti.execution.schema import broker_events
-from kasauti.market.calendar import Session, TableCalendar
 from kasauti.market.markets import NSE
-from tests.execution.world import OPEN, TODAY, TOMORROW, YESTERDAY, at
+from tests.execution.world import AUCTIONS, CALENDAR, OPEN, TODAY, TOMORROW, YESTERDAY, at
 
 D = Decimal
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 ARRIVES, RESTS = True, False
 MINUTE = timedelta(minutes=1)
-AUCTIONS = TableCalendar(
-    "auctions",
-    YESTERDAY,
-    TOMORROW,
-    tuple(
-        Session(day, at(9, 15, day=day), at(15, 30, day=day), at(15, 15, day=day))
-        for day in (YESTERDAY, TODAY, TOMORROW)
-    ),
-)
 
 QUOTED: list[tuple[str, OrderSide, str | None, str, tuple[str, str, str], bool, str | None]] = [
     # case, side, trigger, limit, (bid, last, ask), arrives, expected
@@ -121,7 +111,8 @@ Make = Callable[..., PaperBroker]
 @pytest.fixture
 def make(ledger: Ledger) -> Make:
     def made(**changes: Any) -> PaperBroker:
-        return PaperBroker(ledger.engine, NSE, cash=D(100_000), half_spread=D(0), **changes)
+        given = {"cash": D(100_000), "calendar": CALENDAR, "half_spread": D(0)}
+        return PaperBroker(ledger.engine, NSE, **(given | changes))
 
     return made
 
@@ -253,7 +244,6 @@ def test_a_market_wide_halt_ends_with_its_day_and_a_suspension_does_not(make: Ma
 
 def test_the_closing_auction_keeps_no_stops_and_matches_once(make: Make) -> None:
     broker = make(calendar=AUCTIONS)
-    broker.list_instruments(TODAY, {"TEST": Instrument(D(100), closing_auction=True)})
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
     order(broker, "B")
     order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95))
@@ -264,12 +254,35 @@ def test_the_closing_auction_keeps_no_stops_and_matches_once(make: Make) -> None
     late = at(15, 16)
     assert "closed" in order(broker, "S2", SELL, limit="93", when=late, trigger_price=D(95))
     assert order(broker, "LIMIT", SELL, limit="96.00", when=late) == ""
-    broker.feed("price", at(15, 29), {"TEST": D(97)}, jumped=True)
+    broker.feed("after a silence", at(15, 29), {"TEST": D(97)}, jumped=True)
+    assert row(broker, "LOW").filled == 0, "orders are still being taken: nothing has matched"
+    broker.feed("price", at(15, 31), {"TEST": D(97)}, jumped=True)
     assert [(f.tag, f.price) for f in broker.trades()][1:] == [("LOW", D(97)), ("LIMIT", D(97))]
+
+
+CLOSED = [
+    ("at night", at(3), "closed"),
+    ("before the open", at(9, 14, 59), "closed"),
+    ("in the auction, on a move", at(15, 20), ""),
+    ("after the close", at(15, 30), "closed"),
+]
+
+
+@pytest.mark.parametrize(("when", "why"), [c[1:] for c in CLOSED], ids=[c[0] for c in CLOSED])
+def test_nothing_executes_outside_of_continuous_trading(
+    make: Make, when: datetime, why: str
+) -> None:
+    """A share of which nobody says that it has no auction is taken for one with it."""
+    broker = make(calendar=AUCTIONS)
+    broker.feed("price", when, {"TEST": D(100)}, jumped=True)
+    assert (why in order(broker, "B", when=when)) and bool(why) is bool(row(broker, "B").text)
+    broker.feed("lower", when + MINUTE, {"TEST": D(90)})
+    assert not broker.trades()
 
 
 def test_a_share_without_auction_trades_on_to_the_close(make: Make) -> None:
     broker = make(calendar=AUCTIONS)
+    broker.list_instruments(TODAY, {"TEST": Instrument(closing_auction=False)})
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
     order(broker, "B")
     order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95))
@@ -372,7 +385,9 @@ def test_the_account_on_either_database(place: Place) -> None:
     """All kinds of events, written and read again; a database refuses to forget one."""
     ledger = Ledger(place.path, scope=Scope.PAPER, market="nse", at=OPEN, url=place.url)
     with closing(ledger):
-        made = [PaperBroker(ledger.engine, NSE, cash=D(100_000)) for _ in range(2)]
+        made = [
+            PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR) for _ in range(2)
+        ]
         broker = made[0]
         broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.10"), tick=D("0.05"))})
         broker.list_instruments(TODAY, {})
@@ -389,7 +404,7 @@ def test_the_account_on_either_database(place: Place) -> None:
         assert [fill.tag for fill in broker.trades()] == ["B", "STOP"]
         late = made[1]
         late.resume("OTHER")
-        for again in (late, PaperBroker(ledger.engine, NSE, cash=D(5))):
+        for again in (late, PaperBroker(ledger.engine, NSE, cash=D(5), calendar=CALENDAR)):
             assert again.orders() == broker.orders()
             assert again.trades() == broker.trades()
             assert again.positions() == broker.positions()

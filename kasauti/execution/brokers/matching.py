@@ -57,13 +57,14 @@ class Instrument:
     band : Decimal
         Fraction of it: 0.02, 0.05, 0.10 or 0.20.
     closing_auction : bool
+        Whether it may have one; False only where somebody knows that it has none.
     tick : Decimal or None
         Price step; None: the market's own rule.
     """
 
     previous_close: Money | None = None
     band: Money = WIDEST_BAND
-    closing_auction: bool = False
+    closing_auction: bool = True
     tick: Money | None = None
 
     def allows(self, price: Decimal, tick: Decimal) -> bool:

@@ -69,7 +69,7 @@ class PaperBroker:
         market: Market,
         *,
         cash: Decimal,
-        calendar: Calendar | None = None,
+        calendar: Calendar,
         half_spread: Decimal = HALF_SPREAD,
         participation: Decimal = PARTICIPATION,
     ) -> None:

@@ -49,14 +49,14 @@ class Venue:
     ----------
     market : Market
         For ticks, charges and the time of the intraday square-off.
-    calendar : Calendar or None
-        Session times, closing auctions. None: orders are taken at any time.
+    calendar : Calendar
+        Session times and closing auctions: outside of them nothing is taken and nothing executes.
     half_spread, participation : Decimal
         Fractions of the price and of the volume.
     """
 
     market: Market
-    calendar: Calendar | None = None
+    calendar: Calendar
     half_spread: Decimal = HALF_SPREAD
     participation: Decimal = PARTICIPATION
 
@@ -66,11 +66,10 @@ class Venue:
         for stopped in (Phase.HALTED, Phase.CALL):
             if stopped in told:
                 return stopped
-        if self.calendar is None:
-            return Phase.CONTINUOUS
         session = self.calendar.session(at.date())
-        end = None if session is None else self._continuous_end(book, symbol, session)
-        is_open = session is not None and end is not None and session.open <= at < end
+        if session is None:
+            return Phase.CLOSED
+        is_open = session.open <= at < self._continuous_end(book, symbol, session)
         return Phase.CONTINUOUS if is_open else Phase.CLOSED
 
     def place(self, book: PaperBook, order: Order, at: datetime) -> Iterator[PaperEvent]:
@@ -103,14 +102,13 @@ class Venue:
         if jumped:
             called = [s for s, phase in book.phases.items() if phase is Phase.CALL]
             yield from (Phased(symbol, Phase.CONTINUOUS) for symbol in called)
-        yield from self._auction_begins(book, at)
+        yield from self._stops_lapse(book, at)
         yield from self._square_off(book, symbols, at)
         # A price from before an order came says nothing about what it could have had.
         orders = {tag: book.orders[tag].order for tag in book.resting if book.orders[tag].at <= at}
         for tag in by_priority([tag for tag in orders if orders[tag].symbol in symbols], orders):
-            phase = self.phase(book, orders[tag].symbol, at)
-            uncrossed = jumped and phase is Phase.CLOSED  # the closing auction's price
-            if phase is Phase.CONTINUOUS or uncrossed:
+            trades = self.phase(book, orders[tag].symbol, at) is Phase.CONTINUOUS
+            if trades or (jumped and self._is_uncrossed(book, orders[tag].symbol, at)):
                 yield from self._match(book, tag, at, jumped=jumped)
 
     def _continuous_end(self, book: PaperBook, symbol: str, session: Session) -> datetime:
@@ -144,10 +142,17 @@ class Venue:
 
     def _auction_takes(self, order: Order, at: datetime) -> bool:
         """Whether it is a plain limit order during a closing auction: no stop rests there."""
-        session = None if self.calendar is None else self.calendar.session(at.date())
+        session = self.calendar.session(at.date())
         return session is not None and at in session and order.trigger_price is None
 
-    def _auction_begins(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
+    def _is_uncrossed(self, book: PaperBook, symbol: str, at: datetime) -> bool:
+        """Whether a price at `at` is the closing auction's own: it matches when entry has ended."""
+        session = self.calendar.session(at.date())
+        if session is None or session.auction is None or at < session.close:
+            return False
+        return self._continuous_end(book, symbol, session) == session.auction
+
+    def _stops_lapse(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
         """Let the stop orders lapse whose symbols trade no longer continuously."""
         for tag in list(book.resting):
             order = book.orders[tag].order
@@ -188,9 +193,9 @@ class Venue:
         if ours is None:
             return None
         due = datetime.combine(at.date(), ours, tzinfo=at.tzinfo) + SQUARE_OFF_LAG
-        session = None if self.calendar is None else self.calendar.session(at.date())
+        session = self.calendar.session(at.date())
         if session is None:
-            return due
+            return None
         usual = datetime.combine(at.date(), self.market.closes, tzinfo=at.tzinfo)
         # A minute before an auction: afterwards nobody could close them any more.
         last = self._continuous_end(book, symbol, session) - timedelta(minutes=1)

@@ -126,7 +126,9 @@ def hosted(run: Run, now: datetime) -> Iterator[Desktop]:
     latch = Latch.beside(ledger.path)
     known = _references(now)
     with Lease.take(ledger, host="crash matrix", at=now) as lease:
-        paper = PaperBroker(ledger.engine, NSE, cash=limits_of(False).capital)
+        paper = PaperBroker(
+            ledger.engine, NSE, cash=limits_of(False).capital, calendar=world.CALENDAR
+        )
         faulty = Faulty(paper, HEALTHY)
         gate = Gate(
             Wire(faulty, ledger, latch, run.log, lease.epoch),
