@@ -308,7 +308,7 @@ class DeskProcess:
         with self._ledger.session_time():  # a session that a dead desk left open is over for long
             feed.end_session(session.close)
             desk.reconcile(session.close)
-            desk.close_session(session.close, feed.last_prices())
+            desk.close_session(session.close, feed.last_prices(session.day))
         self._loaded, self._looked = None, session.open
 
     def _play(self, stopped: Callable[[], bool]) -> None:

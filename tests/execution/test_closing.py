@@ -18,8 +18,8 @@ from kasauti.execution.model import Offset, Order, OrderSide, Product, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import Reference
 from kasauti.market.calendar import Session, TableCalendar
-from tests.execution.test_venue import AUCTIONS
 from tests.execution.world import (
+    AUCTIONS,
     OPEN,
     PROTECTION,
     TODAY,

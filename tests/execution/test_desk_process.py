@@ -119,6 +119,23 @@ def test_what_a_dead_desk_left_resting_does_not_execute_in_the_closing_auction(
         assert stop.state is OrderState.LAPSED
 
 
+def test_a_halt_that_the_feed_tells_keeps_orders_back_until_it_is_over(tmp_path: Path) -> None:
+    with process_in(tmp_path, ReplayClock(MORNING)) as running:
+        feed = running.hosted.feed
+        write_tick(tmp_path, OPEN, "100")
+        turn(running, OPEN)
+        feed.halt(OPEN, "TEST")
+        running.ledger.claim(entry(), at=OPEN)
+        turn(running, OPEN + SECOND)
+        assert outcome(running) is Outcome.QUEUED
+        feed.call("TEST")
+        turn(running, OPEN + 2 * SECOND)
+        assert outcome(running) is Outcome.QUEUED
+        feed.resume("TEST")
+        turn(running, OPEN + 3 * SECOND)
+        assert running.ledger.book().positions["TEST"].quantity == 10
+
+
 def test_limits_that_are_tightened_while_the_session_runs_are_sealed(tmp_path: Path) -> None:
     with process_in(tmp_path, ReplayClock(MORNING)) as running:
         write_tick(tmp_path, OPEN, "100")

@@ -111,7 +111,7 @@ Make = Callable[..., PaperBroker]
 @pytest.fixture
 def make(ledger: Ledger) -> Make:
     def made(**changes: Any) -> PaperBroker:
-        given = {"cash": D(100_000), "calendar": CALENDAR, "half_spread": D(0)}
+        given: dict[str, Any] = {"cash": D(100_000), "calendar": CALENDAR, "half_spread": D(0)}
         return PaperBroker(ledger.engine, NSE, **(given | changes))
 
     return made
@@ -156,7 +156,8 @@ def test_our_share_of_the_traded_volume_adds_up(make: Make) -> None:
     assert row(broker, "B").state is OrderState.FILLED, "its limit of 101 lies over the ask"
     assert [fill.price for fill in broker.trades()] == [D("100.05"), D("101.00")]
     broker.quote("2", OPEN + MINUTE, {"TEST": Quote(D(1), D(1), D(1), D(900))})
-    assert broker.last_prices() == {"TEST": D(100)}, "a moment is taken in once"
+    assert broker.last_prices(TODAY) == {"TEST": D(100)}, "a moment is taken in once"
+    assert not broker.last_prices(TOMORROW)
 
 
 def test_the_account_survives_with_quotes_halts_and_listings(make: Make, ledger: Ledger) -> None:
@@ -179,18 +180,36 @@ BANDS = [
     ("5 %", "0.05", "95.00", "105.00", "94.95", "105.05"),
     ("10 %", "0.10", "90.00", "110.00", "89.95", "110.05"),
     ("20 %", "0.20", "80.00", "120.00", "79.95", "120.05"),
+    # 5 % of 300.10 are 285.095 and 315.105: the ticks outside of them lie outside of the band
+    ("rounded inward", "0.05", "285.10", "315.10", "285.05", "315.15", "300.10"),
+    # 5 % of 1,020 are 969 and 1,071; below 1,000 the tick is 0.05, from there on 0.10
+    ("each end on its own tick", "0.05", "969.00", "1071.00", "968.95", "1071.10", "1020"),
 ]
 
 
 @pytest.mark.parametrize("case", BANDS, ids=lambda case: case[0])
 def test_an_order_outside_the_band_is_rejected(make: Make, case: Any) -> None:
-    _, band, low, high, below, above = case
+    _, band, low, high, below, above, *close = case
     broker = make()
-    broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D(band))})
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(*close or [100]), D(band))})
     assert order(broker, "low", limit=low) == order(broker, "high", limit=high) == ""
-    assert "outside the band" in order(broker, "below", limit=below)
-    assert "outside the band" in order(broker, "above", limit=above)
+    assert "outside the day's band" in order(broker, "below", limit=below)
+    assert "outside the day's band" in order(broker, "above", limit=above)
     assert order(broker, "unlisted", limit=low) == ""
+
+
+def test_a_morning_file_counts_on_its_day_and_the_later_one_of_a_day_counts(make: Make) -> None:
+    broker = make()
+    broker.list_instruments(YESTERDAY, {"TEST": Instrument(D(100), D("0.02"), tick=D(1))})
+    assert order(broker, "B", limit="110.05") == ""
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.02"))})
+    assert "outside the day's band" in order(broker, "C", limit="112.25")
+    before = broker._book.seq
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.02"))})
+    assert broker._book.seq == before, "it says nothing new"
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.05"))})
+    assert order(broker, "D", limit="112.25") == ""
+    assert order(broker, "E", limit="200", when=at(9, 15, day=TOMORROW)) == ""
 
 
 def test_a_trigger_outside_the_band_is_rejected(make: Make) -> None:
@@ -198,7 +217,29 @@ def test_a_trigger_outside_the_band_is_rejected(make: Make) -> None:
     broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.05"))})
     broker.transfer(shares={"TEST": 10})
     why = order(broker, "S", SELL, limit="95.00", trigger_price=D("105.05"))
-    assert "outside the band" in why
+    assert "outside the day's band" in why
+
+
+STOPS = [
+    ("a sale above its trigger", SELL, "96.00", "95.00", "better than its trigger"),
+    ("a purchase under its trigger", BUY, "104.00", "105.00", "better than its trigger"),
+    ("a sale at its trigger", SELL, "95.00", "95.00", ""),
+    ("a purchase at its trigger", BUY, "105.00", "105.00", ""),
+    ("a trigger off the tick of its own price", SELL, "990.00", "1000.05", "multiple of 0.10"),
+    ("a limit off the tick of its own price", BUY, "1000.05", "999.95", "multiple of 0.10"),
+    ("each on its own tick", SELL, "999.95", "1000.10", ""),
+    ("a trigger of nothing", SELL, "95.00", "0", "must be positive"),
+]
+
+
+@pytest.mark.parametrize("case", STOPS, ids=lambda case: case[0])
+def test_a_stop_is_taken_if_both_of_its_prices_can_be(make: Make, case: Any) -> None:
+    """A buy's trigger is at most its limit, a sale's at least; each is on the tick of its price."""
+    _, side, limit, trigger, why = case
+    broker = make()
+    broker.transfer(shares={"TEST": 10})
+    found = order(broker, "S", side, limit=limit, trigger_price=D(trigger))
+    assert why in found and bool(why) is bool(found)
 
 
 def test_a_halted_symbol_neither_matches_nor_takes_orders(make: Make) -> None:
@@ -230,6 +271,20 @@ def test_a_market_wide_halt_cancels_all_and_reopens_with_a_call_auction(make: Ma
     assert [fill.price for fill in broker.trades()] == [D(91)]
     assert not broker.conditions(OPEN).market_halted
     assert order(broker, "E", limit="92.00") == "" and row(broker, "E").filled == 10
+
+
+def test_a_call_auction_ends_with_the_price_of_its_own_symbol(make: Make) -> None:
+    broker = make()
+    for symbol in ("TEST", "OTHER"):
+        broker.halt(OPEN, symbol)
+        broker.call(symbol)
+    order(broker, "B", limit="99.00")
+    broker.feed("another's", OPEN + MINUTE, {"OTHER": D(5)}, jumped=True)
+    assert broker.conditions(OPEN).halted == {"TEST"}
+    broker.feed("indicative", OPEN + 2 * MINUTE, {"TEST": D(98)})
+    assert not broker.trades()
+    broker.feed("its own", OPEN + 3 * MINUTE, {"TEST": D(98)}, jumped=True)
+    assert [fill.price for fill in broker.trades()] == [D(98)]
 
 
 def test_a_market_wide_halt_ends_with_its_day_and_a_suspension_does_not(make: Make) -> None:
@@ -390,12 +445,13 @@ def test_the_account_on_either_database(place: Place) -> None:
         ]
         broker = made[0]
         broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.10"), tick=D("0.05"))})
-        broker.list_instruments(TODAY, {})
+        broker.list_instruments(YESTERDAY, {})
+        broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.10"), tick=D("0.05"))})
         quoted = {"TEST": Quote(D(100), D("99.95"), D("100.05"), D(450))}
         broker.quote("1", OPEN, quoted)
         assert order(broker, "B") == ""
         assert order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95)) == ""
-        assert "outside the band" in order(broker, "BAD", limit="111.00")
+        assert "outside the day's band" in order(broker, "BAD", limit="111.00")
         broker.feed("2", OPEN + MINUTE, {"TEST": D("94.50")})
         broker.feed("2", OPEN + MINUTE, {"TEST": D(1)})
         broker.halt(OPEN, "OTHER")

@@ -67,15 +67,6 @@ class Instrument:
     closing_auction: bool = True
     tick: Money | None = None
 
-    def allows(self, price: Decimal, tick: Decimal) -> bool:
-        """Whether an order at `price` lies within the band, its ends rounded out to the tick."""
-        close = self.previous_close
-        if close is None:
-            return True
-        low = round_to_tick(close * (1 - self.band), tick, up=False)
-        high = round_to_tick(close * (1 + self.band), tick, up=True)
-        return low <= price <= high
-
 
 @dataclass(frozen=True)
 class Touch:

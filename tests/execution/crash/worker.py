@@ -219,7 +219,7 @@ def _do(desktop: Desktop, number: int, move: Move, now: datetime) -> None:
         case Verb.CLOSE:
             desktop.paper.end_session(now)
             desk.reconcile(now)
-            desk.close_session(now, desktop.paper.last_prices())
+            desk.close_session(now, desktop.paper.last_prices(now.date()))
 
 
 def _feed(desktop: Desktop, number: int, prices: Prices, now: datetime) -> None:
