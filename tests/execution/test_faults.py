@@ -158,6 +158,19 @@ def test_an_unreadable_broker_closes_entries_and_is_recorded(tmp_path: Path) -> 
         assert any("cannot be read" in message for _, message in w.ledger.outbox())
 
 
+def test_an_order_that_has_filled_is_not_rejected_and_the_fault_is_not_used_up(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite", scope=Scope.PAPER, market="nse", at=OPEN)
+    broker = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR)
+    broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
+    faulty = Faulty(broker, FaultPlan.once(Fault.REJECTED_AFTER))
+    for key, limit in (("fills", D(101)), ("rests", D(95))):
+        faulty.place(entry(key=key, limit_price=limit).order(), OPEN)
+    assert [row.state for row in broker.orders()] == [OrderState.FILLED, OrderState.REJECTED]
+    assert faulty.struck == {Fault.REJECTED_AFTER: 1}
+
+
 def test_a_fault_strikes_as_often_as_its_plan_says(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite", scope=Scope.PAPER, market="nse", at=OPEN)
     broker = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR)

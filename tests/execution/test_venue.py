@@ -26,6 +26,7 @@ from kasauti.execution.model import Order, OrderSide, OrderType, Product, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.execution.place import Place
 from kasauti.execution.schema import broker_events
+from kasauti.market.calendar import Session, TableCalendar
 from kasauti.market.markets import NSE
 from tests.execution.world import AUCTIONS, CALENDAR, OPEN, TODAY, TOMORROW, YESTERDAY, at
 
@@ -403,6 +404,18 @@ def test_with_an_auction_the_broker_squares_off_before_it(make: Make) -> None:
     broker.feed("last", at(15, 14), {"TEST": D(99)})
     assert len(broker.trades()) == 2
     assert NSE.square_off == time(15, 10), "ours come first"
+
+
+def test_in_a_short_session_the_broker_squares_off_as_long_before_the_close(make: Make) -> None:
+    """Ten minutes before 19:15, not at 15:20: that is before such a session has begun."""
+    evening = Session(TODAY, at(18, 15), at(19, 15))
+    broker = make(calendar=TableCalendar("muhurat", TODAY, TODAY, (evening,)))
+    broker.feed("open", at(18, 15), {"TEST": D(100)}, jumped=True)
+    order(broker, "B", when=at(18, 15), product=Product.INTRADAY)
+    broker.feed("before", at(19, 4, 59), {"TEST": D(99)})
+    assert len(broker.trades()) == 1
+    broker.feed("after", at(19, 5), {"TEST": D(99)})
+    assert len(broker.trades()) == 2
 
 
 def test_intraday_pays_intraday_charges_and_sells_only_its_own_shares(make: Make) -> None:
