@@ -12,16 +12,13 @@ from tests.execution.world import DAYS, YESTERDAY
 
 D = Decimal
 KNOWN = Reference("TEST", YESTERDAY, D(100))
+LISTED = Instrument(D(100), D("0.20"))
 CASES = [
-    ("nothing else is known", KNOWN, Instrument(D(100), D("0.20"))),
-    ("its band", replace(KNOWN, band=D("0.05")), Instrument(D(100), D("0.05"))),
-    (
-        "no auction",
-        replace(KNOWN, closing_auction=False),
-        Instrument(D(100), closing_auction=False),
-    ),
-    ("its tick", replace(KNOWN, tick=D("0.10")), Instrument(D(100), tick=D("0.10"))),
-    ("an older close", replace(KNOWN, day=DAYS[0]), Instrument(None)),
+    ("nothing else is known", KNOWN, LISTED),
+    ("its band", replace(KNOWN, band=D("0.05")), replace(LISTED, band=D("0.05"))),
+    ("no auction", replace(KNOWN, closing_auction=False), replace(LISTED, closing_auction=False)),
+    ("its tick", replace(KNOWN, tick=D("0.10")), replace(LISTED, tick=D("0.10"))),
+    ("an older close", replace(KNOWN, day=DAYS[0]), replace(LISTED, previous_close=None)),
 ]
 
 
