@@ -161,6 +161,17 @@ def test_our_share_of_the_traded_volume_adds_up(make: Make) -> None:
     assert not broker.last_prices(TOMORROW)
 
 
+def test_a_quote_without_any_volume_fills_nothing_and_one_that_does_not_say_fills(
+    make: Make,
+) -> None:
+    broker = make()
+    broker.quote("1", OPEN, {"TEST": Quote(D(100), volume=D(0)), "OTHER": Quote(D(100))})
+    order(broker, "B")
+    broker.place(Order("O", "OTHER", BUY, 10, OrderType.LIMIT, D(101)), OPEN)
+    broker.quote("2", OPEN + MINUTE, {"TEST": Quote(D(99), volume=D(0))})
+    assert [(fill.tag, fill.quantity) for fill in broker.trades()] == [("O", 10)]
+
+
 def test_the_account_survives_with_quotes_halts_and_listings(make: Make, ledger: Ledger) -> None:
     broker = make()
     broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.05"))})
@@ -284,6 +295,7 @@ def test_a_call_auction_ends_with_the_price_of_its_own_symbol(make: Make) -> Non
     assert broker.conditions(OPEN).halted == {"TEST"}
     broker.feed("indicative", OPEN + 2 * MINUTE, {"TEST": D(98)})
     assert not broker.trades()
+    assert "closed" in order(broker, "NIGHT", when=at(3)), "a call auction has its session's hours"
     broker.feed("its own", OPEN + 3 * MINUTE, {"TEST": D(98)}, jumped=True)
     assert [fill.price for fill in broker.trades()] == [D(98)]
 

@@ -61,14 +61,12 @@ class Venue:
     def phase(self, book: PaperBook, symbol: str, at: datetime) -> Phase:
         """Return how `symbol` trades at `at`; during its closing auction it is closed."""
         told = {book.phases.get(MARKET), book.phases.get(symbol)}
-        for stopped in (Phase.HALTED, Phase.CALL):
-            if stopped in told:
-                return stopped
+        if Phase.HALTED in told:
+            return Phase.HALTED
         session = self.calendar.session(at.date())
-        if session is None:
+        if session is None or not session.open <= at < self._continuous_end(book, symbol, session):
             return Phase.CLOSED
-        is_open = session.open <= at < self._continuous_end(book, symbol, session)
-        return Phase.CONTINUOUS if is_open else Phase.CLOSED
+        return Phase.CALL if Phase.CALL in told else Phase.CONTINUOUS
 
     def place(self, book: PaperBook, order: Order, at: datetime) -> Iterator[PaperEvent]:
         """Take an order into the book, or refuse it, and match it against the last price."""
@@ -189,7 +187,9 @@ class Venue:
             order = book.orders[tag].order
             stops = order.trigger_price is not None and not book.orders[tag].triggered
             if stops and self.phase(book, order.symbol, at) is Phase.CLOSED:
-                yield Ended(tag, OrderState.LAPSED, "no stop rests in the closing auction", at)
+                yield Ended(
+                    tag, OrderState.LAPSED, "continuous trading has ended, no stop rests", at
+                )
 
     def _square_off(
         self, book: PaperBook, symbols: Collection[str], at: datetime
