@@ -58,8 +58,10 @@ def _forced(position: Position, view: View) -> str:
         return ""
     if view.book.switches.flatten or (view.book.flatten and view.latched):
         return "FLATTEN"
-    late = position.product is Product.INTRADAY and _is_late(position.symbol, view)
-    return "SQUARE_OFF" if late else ""
+    if position.product is not Product.INTRADAY:
+        return ""
+    left_over = position.opened_at.date() < view.now.date()  # nobody was there to close it
+    return "SQUARE_OFF" if left_over or _is_late(position.symbol, view) else ""
 
 
 def _is_leaving(position: Position, view: View) -> bool:

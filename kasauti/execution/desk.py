@@ -150,6 +150,12 @@ class Desk:
         self.ledger.claim(intent, at=now)
         return self.outcome(intent.key)
 
+    def deny(self, intent: Intent, code: str, now: datetime) -> None:
+        """Deny a queued intent that cannot be traded as this session is; the gate is not asked."""
+        said = f"{intent.purpose.value} {intent.symbol} denied: {code}"
+        alert = alert_of(Trigger.ORDER_DENIED, intent.symbol, said, key=f"{now.date()}{said}")
+        self._append(IntentDropped(intent.key, OrderEvent.DENY, code), now, alert=alert)
+
     def outcome(self, key: str) -> Outcome:
         """Return what became of the intent `key`.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from kasauti.errors import DataError, LeaseError, SealedDataError, UsageError
 from kasauti.execution import heartbeat
 from kasauti.execution.account import Account, Arrived, playable
-from kasauti.execution.brokers.matching import WIDEST_BAND, Instrument, Quote
+from kasauti.execution.brokers.matching import Quote
 from kasauti.execution.brokers.paper import has_seen, last_moment
 from kasauti.execution.clock import Clock
 from kasauti.execution.duties import Duty, Situation, due
@@ -24,7 +24,8 @@ from kasauti.execution.events import ReconciliationRequested
 from kasauti.execution.heartbeat import BEAT, Heartbeat, Mode
 from kasauti.execution.host import Hosted
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.references import BarReferences
+from kasauti.execution.listing import morning_file
+from kasauti.execution.references import BarReferences, last_completed
 from kasauti.execution.replay import (
     MovingReferences,
     Player,
@@ -278,19 +279,9 @@ class DeskProcess:
     def _open(self, now: datetime) -> None:
         """Tell the venue the bands of the day, then seal the limits."""
         symbols = () if self._arrived is None else self._arrived.bars.symbols
-        known = [found for found in map(self._references, symbols) if found is not None]
-        self._hosted.feed.list_instruments(
-            now.date(),
-            {
-                one.symbol: Instrument(
-                    one.close,
-                    WIDEST_BAND if one.band is None else one.band,
-                    one.closing_auction,
-                    one.tick,
-                )
-                for one in known
-            },
-        )
+        completed = last_completed(self._account.calendar, now)
+        listed = morning_file(symbols, self._references, completed)
+        self._hosted.feed.list_instruments(now.date(), listed)
         self._hosted.desk.open_session(now, self._account.limits)
 
     def _tighten(self, now: datetime, given: Situation) -> None:
@@ -308,7 +299,7 @@ class DeskProcess:
         with self._ledger.session_time():  # a session that a dead desk left open is over for long
             feed.end_session(session.close)
             desk.reconcile(session.close)
-            desk.close_session(session.close, feed.last_prices())
+            desk.close_session(session.close, feed.last_prices(session.day))
         self._loaded, self._looked = None, session.open
 
     def _play(self, stopped: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from kasauti.execution.approvals import Permits
 from kasauti.execution.brokers.matching import Instrument, Quote
 from kasauti.execution.brokers.paper import PaperBroker
+from kasauti.execution.brokers.venue import MARKET
 from kasauti.execution.desk import Desk
 from kasauti.execution.gate import Gate
 from kasauti.execution.hosts import DESK_PROCESS as DESK_PROCESS
@@ -49,12 +50,24 @@ class PaperFeed:
         self.__broker.quote(moment, at, quotes, jumped=jumped)
 
     def list_instruments(self, day: date, instruments: Mapping[str, Instrument]) -> None:
-        """Take in the exchange's morning file, once a day."""
+        """Take in the exchange's morning file of one day."""
         self.__broker.list_instruments(day, instruments)
 
-    def last_prices(self) -> Mapping[str, Decimal]:
-        """Return the last price of every symbol in this session."""
-        return self.__broker.last_prices()
+    def halt(self, at: datetime, symbol: str = MARKET) -> None:
+        """Halt one symbol, or the whole market."""
+        self.__broker.halt(at, symbol)
+
+    def call(self, symbol: str = MARKET) -> None:
+        """Begin the call auction after a halt."""
+        self.__broker.call(symbol)
+
+    def resume(self, symbol: str = MARKET) -> None:
+        """Trade continuously again."""
+        self.__broker.resume(symbol)
+
+    def last_prices(self, day: date) -> Mapping[str, Decimal]:
+        """Return the last price of every symbol on `day`."""
+        return self.__broker.last_prices(day)
 
     def end_session(self, at: datetime) -> None:
         """Let every resting order lapse."""
@@ -114,7 +127,7 @@ def paper_desk(
     """
     with Lease.take(ledger, host=host, at=at) as lease:
         latch = Latch.beside(ledger.path)
-        broker = PaperBroker(ledger.engine, market, cash=cash)
+        broker = PaperBroker(ledger.engine, market, cash=cash, calendar=calendar)
         gate = Gate(
             broker,
             ledger=ledger,

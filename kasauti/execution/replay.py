@@ -24,7 +24,9 @@ from kasauti.execution.clock import ReplayClock
 from kasauti.execution.host import REPLAY, Hosted, paper_desk
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import Limits
-from kasauti.execution.model import Scope, round_to_tick
+from kasauti.execution.listing import morning_file
+from kasauti.execution.model import Product, Purpose, Scope, round_to_tick
+from kasauti.execution.orders import OrderState
 from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences, Reference, References
 from kasauti.execution.reviews import review_due
@@ -42,6 +44,7 @@ from kasauti.market.markets import Market
 
 SECOND = timedelta(seconds=1)
 MOST_SECONDS = 300  # of one phase; more means that the desk never comes to rest
+DAILY_BARS = "DAILY_BARS"  # code of an intraday entry that no bar could square off
 PHASES = ("OPEN", "WINDOW", "WORST", "BEST", "CLOSE")
 
 
@@ -230,6 +233,8 @@ class Player:
         self._references.now = self._settings.references(history)
         if not self._seen(session, "OPEN", 0):
             self._decide(hosted, history, session)
+            self._deny_intraday(hosted, session)
+            self._list(hosted, session)
         self._clock.set(max(self._clock.now(), session.open))
         hosted.desk.open_session(self._clock.now(), self._settings.limits)
         self._acknowledge(hosted)
@@ -249,6 +254,23 @@ class Player:
             desk.revise(moved.symbol, moved.stop_price, str(history.sessions[-1]), now)
         for intent in to_intents(decide(desk.book, history, settings), session):
             desk.submit(intent, now)
+
+    def _deny_intraday(self, hosted: Hosted, session: Session) -> None:
+        """Deny the entries that daily bars cannot square off: they have no price of that time."""
+        for order in hosted.desk.book.live_orders():
+            intent = order.intent
+            meant = intent.valid_from < session.close and intent.valid_until > session.open
+            is_entry = intent.purpose is Purpose.ENTRY and intent.product is Product.INTRADAY
+            if order.state is OrderState.QUEUED and is_entry and meant:
+                hosted.desk.deny(intent, DAILY_BARS, self._clock.now())
+
+    def _list(self, hosted: Hosted, session: Session) -> None:
+        """Tell the venue the bands of what may be traded."""
+        book = hosted.desk.book
+        symbols = {order.intent.symbol for order in book.live_orders()} | book.positions.keys()
+        completed = self._settings.calendar.previous_session(session.day).day
+        listed = morning_file(sorted(symbols), self._references, completed)
+        hosted.feed.list_instruments(session.day, listed)
 
     def _play(self, hosted: Hosted, position: int, session: Session, phase: str) -> None:
         """Feed one phase of the bar and let the desk act until it rests, a second a turn."""
@@ -318,12 +340,12 @@ class Player:
         return prices
 
     def _volumes(self, position: int) -> dict[str, Decimal]:
-        """Return the known volumes; a bar that traded with volume 0 has none reported."""
+        """Return the volumes that are known; at one of 0 nothing can be had."""
         volumes = self._bars.volume[:, position]
         return {
             self._bars.symbols[row]: Decimal(repr(float(volumes[row])))
             for row in self._whole(position)
-            if volumes[row] > 0
+            if np.isfinite(volumes[row])
         }
 
     def _closes(self, position: int) -> dict[str, Decimal]:

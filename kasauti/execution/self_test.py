@@ -242,14 +242,15 @@ def _through_the_gate(path: Path) -> None:
     """Send one bad order a control, one with the latch set and a healthy one; one may arrive."""
     ledger = Ledger(path, scope=Scope.REPLAY, market=NSE.name, at=NOW)
     latch = Latch.beside(path)
-    broker = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital)
+    calendar = calendar_from_dates([DAY_BEFORE, DAY], NSE.opens, NSE.closes, ZONE)
+    broker = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital, calendar=calendar)
     with closing(ledger), Lease.take(ledger, host="self-test", at=NOW) as lease:
         gate = _TrippedGate(
             broker,
             ledger=ledger,
             lease=lease,
             latch=latch,
-            calendar=calendar_from_dates([DAY_BEFORE, DAY], NSE.opens, NSE.closes, ZONE),
+            calendar=calendar,
             market=NSE,
             references={"TEST": HEALTHY.reference}.get,
             permits={"g": PERMIT}.get,

@@ -127,7 +127,7 @@ def why_extra(case: Case) -> Word:
 def why_partial(case: Case, ordered: int, filled: int) -> Word:
     """Say why less filled than was ordered."""
     volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
-    most = int(PARTICIPATION * Decimal(repr(float(volume)))) if volume > 0 else None
+    most = int(PARTICIPATION * Decimal(repr(float(volume)))) if volume >= 0 else None
     if most is not None and filled <= most < ordered:
         return Word(
             f"partial fill: at most {PARTICIPATION:.0%} of the volume of {volume:.0f}", True
@@ -174,7 +174,7 @@ def _fate(case: Case, order: OrderView) -> Word:
     if (opened - limit) * order.intent.side.sign >= 0:
         return Word(f"limit not reached: opened at {opened:.2f}, limit {limit}", True)
     volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
-    if volume > 0 and int(PARTICIPATION * Decimal(repr(float(volume)))) == 0:
+    if volume >= 0 and int(PARTICIPATION * Decimal(repr(float(volume)))) == 0:
         return Word(f"no fill: the volume was {volume:.0f}", True)
     return Word(f"not filled ({order.state.value}), though it opened at {opened:.2f}", False)
 

@@ -19,6 +19,7 @@ from kasauti.execution.model import Scope
 from kasauti.execution.place import Place
 from kasauti.execution.projections import Book
 from kasauti.execution.records import Entry
+from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
 
@@ -95,8 +96,8 @@ class MemoryLedger(Ledger):
 class MemoryBroker(PaperBroker):
     """The paper broker's own matching on a book that no database keeps."""
 
-    def __init__(self, market: Market, cash: Decimal) -> None:
-        self._venue = Venue(market, None, HALF_SPREAD, PARTICIPATION)
+    def __init__(self, market: Market, cash: Decimal, calendar: Calendar) -> None:
+        self._venue = Venue(market, calendar, HALF_SPREAD, PARTICIPATION)
         self._book = PaperBook()
         self._tripped: dict[str, Any] = {}
         self._quoted_at: dict[str, datetime] = {}

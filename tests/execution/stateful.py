@@ -106,7 +106,7 @@ class Game:
         self.done: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.laws = Laws(self)
-        self.paper = MemoryBroker(NSE, LIMITS.capital)
+        self.paper = MemoryBroker(NSE, LIMITS.capital, world.CALENDAR)
         self.faulty = Faulty(self.paper, HEALTHY)
         self.prices = dict.fromkeys(SYMBOLS, Decimal(100))
         self.references: dict[str, Reference] = {}
@@ -194,7 +194,7 @@ class Game:
     def open(self) -> None:
         day = self.now.date()
         before = max(d for d in world.DAYS if d < day)
-        closes = self.paper.last_prices() or self.prices
+        closes = self.paper.last_prices(before) or self.prices
         self.references.clear()
         self.references.update(
             {s: Reference(s, before, closes.get(s, Decimal(100))) for s in SYMBOLS}
@@ -214,7 +214,7 @@ class Game:
         self.seen["positions held over a session's end"] += len(self.paper.positions())
         self.paper.end_session(self.now)
         self.desk.reconcile(self.now)
-        self.desk.close_session(self.now, self.paper.last_prices())
+        self.desk.close_session(self.now, self.paper.last_prices(day))
         following = next(self.days, None)
         if following is None:
             raise StopIteration

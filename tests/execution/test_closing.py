@@ -18,8 +18,8 @@ from kasauti.execution.model import Offset, Order, OrderSide, Product, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import Reference
 from kasauti.market.calendar import Session, TableCalendar
-from tests.execution.test_venue import AUCTIONS
 from tests.execution.world import (
+    AUCTIONS,
     OPEN,
     PROTECTION,
     TODAY,
@@ -119,6 +119,19 @@ def test_intraday_positions_are_gone_before_the_broker_comes(tmp_path: Path) -> 
         w.tick(at(15, 20), "99")
         assert [row.order.tag for row in w.broker.orders() if "SQUAREOFF" in row.order.tag] == []
         assert all(fill.charges < D("23.60") for fill in w.broker.trades())
+
+
+def test_an_intraday_position_that_nobody_closed_is_closed_at_the_next_chance(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path) as w:
+        buy(w, product=INTRADAY)
+        w.broker.end_session(at(15, 30))
+        w.desk.step(at(15, 30))
+        assert w.desk.book.positions
+        w.references["TEST"] = replace(FOUND["TEST"], day=TODAY)
+        w.tick(at(9, 15, day=TOMORROW), "99", jumped=True)
+        assert not w.desk.book.positions
 
 
 def test_a_desk_that_was_down_takes_the_brokers_square_off_over(tmp_path: Path) -> None:

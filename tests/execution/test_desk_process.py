@@ -6,9 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from kasauti.errors import LeaseError
 from kasauti.execution import heartbeat
+from kasauti.execution.brokers.paper_book import adapter
 from kasauti.execution.clock import ReplayClock
 from kasauti.execution.events import (
     EpochRaised,
@@ -21,9 +23,10 @@ from kasauti.execution.events import (
 from kasauti.execution.heartbeat import BEAT, Mode
 from kasauti.execution.host import DESK_PROCESS
 from kasauti.execution.limits import custom
-from kasauti.execution.model import Outcome, Purpose, Scope
+from kasauti.execution.model import Outcome, Product, Purpose, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.execution.replay import decide, replay
+from kasauti.execution.schema import broker_events
 from kasauti.execution.signals import to_intents
 from kasauti.market.markets import NSE
 from tests.execution.desks import (
@@ -38,6 +41,7 @@ from tests.execution.desks import (
 )
 from tests.execution.replays import GENOME, PERMIT, day, settings, walk
 from tests.execution.world import (
+    AUCTIONS,
     LIMITS,
     OPEN,
     TODAY,
@@ -106,6 +110,43 @@ def test_a_tick_of_before_the_open_opens_nothing(tmp_path: Path) -> None:
         turn(running, OPEN + 2 * SECOND)
         order = running.ledger.book().order(entry().key)
         assert order is not None and order.filled == 0, "the limit is below the market"
+
+
+def test_what_a_dead_desk_left_resting_does_not_execute_in_the_closing_auction(
+    tmp_path: Path,
+) -> None:
+    """The broker knows the hours by itself: no stop rests in the auction, no price moves there."""
+    account = SmallAccount(calendar=AUCTIONS)
+    with process_in(tmp_path, ReplayClock(MORNING), account) as running:
+        running.ledger.claim(entry(), at=MORNING)
+        write_tick(tmp_path, OPEN, "100")
+        turn(running, OPEN)
+    write_tick(tmp_path, at(15, 14, 59), "97")
+    write_tick(tmp_path, at(15, 20), "94")
+    with process_in(tmp_path, ReplayClock(at(15, 21)), account) as running:
+        for second in range(3):
+            turn(running, at(15, 21, second))
+        book = running.ledger.book()
+        assert book.positions["TEST"].quantity == 10 and not book.live_orders()
+        (stop,) = [v for v in book.orders.values() if v.intent.purpose is Purpose.STOP]
+        assert stop.state is OrderState.LAPSED
+
+
+def test_a_halt_that_the_feed_tells_keeps_orders_back_until_it_is_over(tmp_path: Path) -> None:
+    with process_in(tmp_path, ReplayClock(MORNING)) as running:
+        feed = running.hosted.feed
+        write_tick(tmp_path, OPEN, "100")
+        turn(running, OPEN)
+        feed.halt(OPEN, "TEST")
+        running.ledger.claim(entry(), at=OPEN)
+        turn(running, OPEN + SECOND)
+        assert outcome(running) is Outcome.QUEUED
+        feed.call("TEST")
+        turn(running, OPEN + 2 * SECOND)
+        assert outcome(running) is Outcome.QUEUED
+        feed.resume("TEST")
+        turn(running, OPEN + 3 * SECOND)
+        assert running.ledger.book().positions["TEST"].quantity == 10
 
 
 def test_limits_that_are_tightened_while_the_session_runs_are_sealed(tmp_path: Path) -> None:
@@ -296,6 +337,63 @@ def test_only_what_was_wanted_before_the_open_is_traded(
         order = running.ledger.book().order(entry().key)
         assert order is not None and order.state is expected
         assert [d.day for d in running.ledger.book().days] == [TODAY]
+
+
+def test_daily_bars_deny_the_intraday_entry_that_they_could_not_square_off(tmp_path: Path) -> None:
+    evening = at(18, day=YESTERDAY)
+    with process_in(tmp_path, ReplayClock(evening)) as running:
+        turn(running, evening)
+        running.ledger.claim(entry(product=Product.INTRADAY), at=evening)
+        running.ledger.claim(entry("OTHER"), at=evening)
+        rows = {symbol: [FLAT, FLAT, FLAT] for symbol in ("TEST", "OTHER")}
+        running.account.let_arrive(bars_of(rows))
+        turn(running, EVENING)
+        order = running.ledger.book().order(entry().key)
+        assert order is not None
+        assert (order.state, order.code) == (OrderState.DENIED, "DAILY_BARS")
+        assert any("denied: DAILY_BARS" in said for _, said in running.ledger.outbox())
+        assert set(running.ledger.book().positions) == {"OTHER"}
+
+
+@pytest.mark.parametrize(
+    ("volume", "filled"),
+    [
+        pytest.param(0.0, 0, id="nothing was traded"),
+        pytest.param(9.0, 0, id="a tenth is less than a share"),
+        pytest.param(50.0, 5, id="a tenth"),
+        pytest.param(float("nan"), 10, id="nobody knows"),
+    ],
+)
+def test_a_bar_fills_a_tenth_of_its_volume_at_most(
+    tmp_path: Path, volume: float, filled: int
+) -> None:
+    evening = at(18, day=YESTERDAY)
+    with process_in(tmp_path, ReplayClock(evening)) as running:
+        turn(running, evening)
+        running.ledger.claim(entry(), at=evening)
+        running.account.let_arrive(bars_of({"TEST": [FLAT, FLAT, FLAT]}, volume=volume))
+        turn(running, EVENING)
+        order = running.ledger.book().order(entry().key)
+        assert order is not None and order.filled == filled
+
+
+def test_sessions_that_are_played_have_the_bands_of_their_own_day(tmp_path: Path) -> None:
+    """Those of a day on ticks are over with it; of bars they are of what may be traded."""
+    with process_in(tmp_path, ReplayClock(at(8, day=YESTERDAY))) as running:
+        write_tick(tmp_path, at(9, 15, day=YESTERDAY), "100")
+        for when in (at(9, 15, day=YESTERDAY), at(15, 30, day=YESTERDAY), at(18, day=YESTERDAY)):
+            turn(running, when)
+        running.ledger.claim(entry(), at=at(18, day=YESTERDAY))
+        rise = (100.0, 118.0, 99.0, 117.0)
+        bars = bars_of({"TEST": [FLAT, FLAT, rise, (130.0, 135.0, 129.0, 134.0)]})
+        running.account.let_arrive(bars)
+        turn(running, at(18, day=TOMORROW))
+        with running.ledger.engine.connect() as connection:
+            kind = broker_events.c.kind == "Listed"
+            found = connection.execute(select(broker_events.c.payload).where(kind)).scalars()
+            listed = [adapter("Listed").validate_json(payload) for payload in found]
+        bands = [(one.day, one.instruments["TEST"].previous_close) for one in listed]
+        assert bands[1:] == [(TODAY, 100), (TOMORROW, 117)]
 
 
 def test_sessions_before_the_ledger_began_are_history(tmp_path: Path) -> None:

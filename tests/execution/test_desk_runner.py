@@ -22,7 +22,7 @@ from kasauti.execution.limits import profile
 from kasauti.home import Home
 from kasauti.market.markets import NSE
 from tests.execution.desks import paper_ledger, told
-from tests.execution.world import OPEN, entry
+from tests.execution.world import CALENDAR, OPEN, entry
 
 
 def test_without_any_ledger_there_is_nothing_to_compare(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_without_any_ledger_there_is_nothing_to_compare(tmp_path: Path) -> None:
 
 def test_an_order_that_nobody_here_sent_is_a_difference(tmp_path: Path) -> None:
     with closing(paper_ledger(tmp_path)) as ledger:
-        broker = PaperBroker(ledger.engine, NSE, cash=profile().capital)
+        broker = PaperBroker(ledger.engine, NSE, cash=profile().capital, calendar=CALENDAR)
         (equal,) = reconcile(Home(tmp_path), "anna", OPEN)
         assert equal.differences == () and equal.by == RECONCILE_COMMAND
         broker.place(replace(entry().order(), quantity=1, limit_price=Decimal("99.00")), OPEN)

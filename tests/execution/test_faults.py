@@ -17,7 +17,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import OrderSide, Outcome, Purpose, Scope
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.market.markets import NSE
-from tests.execution.world import OPEN, World, at, closing, entry, world
+from tests.execution.world import CALENDAR, OPEN, World, at, closing, entry, world
 
 D = Decimal
 SECOND = timedelta(seconds=1)
@@ -158,9 +158,22 @@ def test_an_unreadable_broker_closes_entries_and_is_recorded(tmp_path: Path) -> 
         assert any("cannot be read" in message for _, message in w.ledger.outbox())
 
 
+def test_an_order_that_has_filled_is_not_rejected_and_the_fault_is_not_used_up(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite", scope=Scope.PAPER, market="nse", at=OPEN)
+    broker = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR)
+    broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
+    faulty = Faulty(broker, FaultPlan.once(Fault.REJECTED_AFTER))
+    for key, limit in (("fills", D(101)), ("rests", D(95))):
+        faulty.place(entry(key=key, limit_price=limit).order(), OPEN)
+    assert [row.state for row in broker.orders()] == [OrderState.FILLED, OrderState.REJECTED]
+    assert faulty.struck == {Fault.REJECTED_AFTER: 1}
+
+
 def test_a_fault_strikes_as_often_as_its_plan_says(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite", scope=Scope.PAPER, market="nse", at=OPEN)
-    broker = PaperBroker(ledger.engine, NSE, cash=D(100_000))
+    broker = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR)
     orders = [entry(key=str(number), limit_price=D(90 + number)).order() for number in range(6)]
     plan = FaultPlan.once(Fault.TIMEOUT_AFTER, skip=1, times=2)
     answers = [Faulty(broker, plan).place(order, OPEN).answer for order in orders[:1]]

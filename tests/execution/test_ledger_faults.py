@@ -49,7 +49,7 @@ from kasauti.execution.model import Offset, Protection, Scope
 from kasauti.execution.place import Place
 from kasauti.market.markets import NSE
 from tests.execution.test_ledger import filled, make, tamper, tool
-from tests.execution.world import LIMITS, OPEN, TODAY, entry, world
+from tests.execution.world import CALENDAR, LIMITS, OPEN, TODAY, entry, world
 
 REFUSED, NOT_REFUSED = 3, 4
 SECOND = timedelta(seconds=1)
@@ -318,9 +318,9 @@ def test_the_url_is_never_said(tmp_path: Path) -> None:
 
 def test_the_paper_account_lives_on_both_databases(place: Place) -> None:
     ledger = Ledger(place.path, scope=Scope.PAPER, market="nse", at=OPEN, url=place.url)
-    broker = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital)
+    broker = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital, calendar=CALENDAR)
     placed = broker.place(entry().order(), OPEN)
-    again = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital)
+    again = PaperBroker(ledger.engine, NSE, cash=LIMITS.capital, calendar=CALENDAR)
     assert [order.broker_id for order in again.orders()] == [placed.broker_id]
     assert again.funds() == broker.funds() < LIMITS.capital
 

@@ -15,7 +15,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Order, OrderSide, OrderType, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.market.markets import NSE
-from tests.execution.world import OPEN, TODAY, TOMORROW, at
+from tests.execution.world import CALENDAR, OPEN, TODAY, TOMORROW, at
 
 D = Decimal
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
@@ -77,7 +77,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def broker(ledger: Ledger) -> PaperBroker:
-    made = PaperBroker(ledger.engine, NSE, cash=D(100_000), half_spread=D(0))
+    made = PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR, half_spread=D(0))
     made.feed("open", OPEN, {"TEST": D(100)}, {"TEST": D(1_000)}, jumped=True)
     return made
 
@@ -136,6 +136,31 @@ def test_orders_are_day(broker: PaperBroker) -> None:
     assert not broker.trades()
 
 
+def test_an_order_of_yesterday_never_executes_though_nobody_ended_the_session(
+    broker: PaperBroker,
+) -> None:
+    broker.place(buy(limit="90.00"), OPEN)
+    broker.feed("next", at(9, 15, day=TOMORROW), {"TEST": D(80)}, jumped=True)
+    assert (
+        row(broker, "B").state is OrderState.LAPSED and f"{TODAY} is over" in row(broker, "B").text
+    )
+    assert not broker.trades()
+
+
+def test_an_order_of_yesterday_blocks_no_money_of_today(broker: PaperBroker) -> None:
+    broker.place(buy(limit="90.00", quantity=1_000), OPEN)
+    reply = broker.place(buy("C", limit="90.00", quantity=1_000), at(9, 15, day=TOMORROW))
+    assert reply.answer is Answer.ACCEPTED
+
+
+def test_an_order_before_the_first_price_of_its_day_waits_for_it(broker: PaperBroker) -> None:
+    morning = at(9, 15, day=TOMORROW)
+    broker.place(buy(), morning)
+    assert not broker.trades(), "yesterday's price is none"
+    broker.feed("next", morning, {"TEST": D("100.50")}, jumped=True)
+    assert [fill.price for fill in broker.trades()] == [D("100.50")]
+
+
 def test_a_tag_is_taken_once(broker: PaperBroker) -> None:
     first = broker.place(buy(), OPEN)
     again = broker.place(buy(quantity=99), OPEN)
@@ -187,7 +212,7 @@ def test_a_moment_is_fed_once_and_the_account_survives(ledger: Ledger, broker: P
     for _ in range(3):
         broker.feed("low", at(11), {"TEST": D(98)})
     assert len(broker.trades()) == 1
-    again = PaperBroker(ledger.engine, NSE, cash=D(5))
+    again = PaperBroker(ledger.engine, NSE, cash=D(5), calendar=CALENDAR)
     assert again.trades() == broker.trades()
     assert again.orders() == broker.orders()
     assert again.funds() == broker.funds()

@@ -28,21 +28,12 @@ from kasauti.execution.place import Place
 from kasauti.execution.schema import broker_events
 from kasauti.market.calendar import Session, TableCalendar
 from kasauti.market.markets import NSE
-from tests.execution.world import OPEN, TODAY, TOMORROW, YESTERDAY, at
+from tests.execution.world import AUCTIONS, CALENDAR, OPEN, TODAY, TOMORROW, YESTERDAY, at
 
 D = Decimal
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 ARRIVES, RESTS = True, False
 MINUTE = timedelta(minutes=1)
-AUCTIONS = TableCalendar(
-    "auctions",
-    YESTERDAY,
-    TOMORROW,
-    tuple(
-        Session(day, at(9, 15, day=day), at(15, 30, day=day), at(15, 15, day=day))
-        for day in (YESTERDAY, TODAY, TOMORROW)
-    ),
-)
 
 QUOTED: list[tuple[str, OrderSide, str | None, str, tuple[str, str, str], bool, str | None]] = [
     # case, side, trigger, limit, (bid, last, ask), arrives, expected
@@ -121,7 +112,8 @@ Make = Callable[..., PaperBroker]
 @pytest.fixture
 def make(ledger: Ledger) -> Make:
     def made(**changes: Any) -> PaperBroker:
-        return PaperBroker(ledger.engine, NSE, cash=D(100_000), half_spread=D(0), **changes)
+        given: dict[str, Any] = {"cash": D(100_000), "calendar": CALENDAR, "half_spread": D(0)}
+        return PaperBroker(ledger.engine, NSE, **(given | changes))
 
     return made
 
@@ -165,7 +157,19 @@ def test_our_share_of_the_traded_volume_adds_up(make: Make) -> None:
     assert row(broker, "B").state is OrderState.FILLED, "its limit of 101 lies over the ask"
     assert [fill.price for fill in broker.trades()] == [D("100.05"), D("101.00")]
     broker.quote("2", OPEN + MINUTE, {"TEST": Quote(D(1), D(1), D(1), D(900))})
-    assert broker.last_prices() == {"TEST": D(100)}, "a moment is taken in once"
+    assert broker.last_prices(TODAY) == {"TEST": D(100)}, "a moment is taken in once"
+    assert not broker.last_prices(TOMORROW)
+
+
+def test_a_quote_without_any_volume_fills_nothing_and_one_that_does_not_say_fills(
+    make: Make,
+) -> None:
+    broker = make()
+    broker.quote("1", OPEN, {"TEST": Quote(D(100), volume=D(0)), "OTHER": Quote(D(100))})
+    order(broker, "B")
+    broker.place(Order("O", "OTHER", BUY, 10, OrderType.LIMIT, D(101)), OPEN)
+    broker.quote("2", OPEN + MINUTE, {"TEST": Quote(D(99), volume=D(0))})
+    assert [(fill.tag, fill.quantity) for fill in broker.trades()] == [("O", 10)]
 
 
 def test_the_account_survives_with_quotes_halts_and_listings(make: Make, ledger: Ledger) -> None:
@@ -188,18 +192,36 @@ BANDS = [
     ("5 %", "0.05", "95.00", "105.00", "94.95", "105.05"),
     ("10 %", "0.10", "90.00", "110.00", "89.95", "110.05"),
     ("20 %", "0.20", "80.00", "120.00", "79.95", "120.05"),
+    # 5 % of 300.10 are 285.095 and 315.105: the ticks outside of them lie outside of the band
+    ("rounded inward", "0.05", "285.10", "315.10", "285.05", "315.15", "300.10"),
+    # 5 % of 1,020 are 969 and 1,071; below 1,000 the tick is 0.05, from there on 0.10
+    ("each end on its own tick", "0.05", "969.00", "1071.00", "968.95", "1071.10", "1020"),
 ]
 
 
 @pytest.mark.parametrize("case", BANDS, ids=lambda case: case[0])
 def test_an_order_outside_the_band_is_rejected(make: Make, case: Any) -> None:
-    _, band, low, high, below, above = case
+    _, band, low, high, below, above, *close = case
     broker = make()
-    broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D(band))})
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(*close or [100]), D(band))})
     assert order(broker, "low", limit=low) == order(broker, "high", limit=high) == ""
-    assert "outside the band" in order(broker, "below", limit=below)
-    assert "outside the band" in order(broker, "above", limit=above)
+    assert "outside the day's band" in order(broker, "below", limit=below)
+    assert "outside the day's band" in order(broker, "above", limit=above)
     assert order(broker, "unlisted", limit=low) == ""
+
+
+def test_a_morning_file_counts_on_its_day_and_the_later_one_of_a_day_counts(make: Make) -> None:
+    broker = make()
+    broker.list_instruments(YESTERDAY, {"TEST": Instrument(D(100), D("0.02"), tick=D(1))})
+    assert order(broker, "B", limit="110.05") == ""
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.02"))})
+    assert "outside the day's band" in order(broker, "C", limit="112.25")
+    before = broker._book.seq
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.02"))})
+    assert broker._book.seq == before, "it says nothing new"
+    broker.list_instruments(TODAY, {"TEST": Instrument(D(110), D("0.05"))})
+    assert order(broker, "D", limit="112.25") == ""
+    assert order(broker, "E", limit="200", when=at(9, 15, day=TOMORROW)) == ""
 
 
 def test_a_trigger_outside_the_band_is_rejected(make: Make) -> None:
@@ -207,7 +229,29 @@ def test_a_trigger_outside_the_band_is_rejected(make: Make) -> None:
     broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.05"))})
     broker.transfer(shares={"TEST": 10})
     why = order(broker, "S", SELL, limit="95.00", trigger_price=D("105.05"))
-    assert "outside the band" in why
+    assert "outside the day's band" in why
+
+
+STOPS = [
+    ("a sale above its trigger", SELL, "96.00", "95.00", "better than its trigger"),
+    ("a purchase under its trigger", BUY, "104.00", "105.00", "better than its trigger"),
+    ("a sale at its trigger", SELL, "95.00", "95.00", ""),
+    ("a purchase at its trigger", BUY, "105.00", "105.00", ""),
+    ("a trigger off the tick of its own price", SELL, "990.00", "1000.05", "multiple of 0.10"),
+    ("a limit off the tick of its own price", BUY, "1000.05", "999.95", "multiple of 0.10"),
+    ("each on its own tick", SELL, "999.95", "1000.10", ""),
+    ("a trigger of nothing", SELL, "95.00", "0", "must be positive"),
+]
+
+
+@pytest.mark.parametrize("case", STOPS, ids=lambda case: case[0])
+def test_a_stop_is_taken_if_both_of_its_prices_can_be(make: Make, case: Any) -> None:
+    """A buy's trigger is at most its limit, a sale's at least; each is on the tick of its price."""
+    _, side, limit, trigger, why = case
+    broker = make()
+    broker.transfer(shares={"TEST": 10})
+    found = order(broker, "S", side, limit=limit, trigger_price=D(trigger))
+    assert why in found and bool(why) is bool(found)
 
 
 def test_a_halted_symbol_neither_matches_nor_takes_orders(make: Make) -> None:
@@ -241,6 +285,21 @@ def test_a_market_wide_halt_cancels_all_and_reopens_with_a_call_auction(make: Ma
     assert order(broker, "E", limit="92.00") == "" and row(broker, "E").filled == 10
 
 
+def test_a_call_auction_ends_with_the_price_of_its_own_symbol(make: Make) -> None:
+    broker = make()
+    for symbol in ("TEST", "OTHER"):
+        broker.halt(OPEN, symbol)
+        broker.call(symbol)
+    order(broker, "B", limit="99.00")
+    broker.feed("another's", OPEN + MINUTE, {"OTHER": D(5)}, jumped=True)
+    assert broker.conditions(OPEN).halted == {"TEST"}
+    broker.feed("indicative", OPEN + 2 * MINUTE, {"TEST": D(98)})
+    assert not broker.trades()
+    assert "closed" in order(broker, "NIGHT", when=at(3)), "a call auction has its session's hours"
+    broker.feed("its own", OPEN + 3 * MINUTE, {"TEST": D(98)}, jumped=True)
+    assert [fill.price for fill in broker.trades()] == [D(98)]
+
+
 def test_a_market_wide_halt_ends_with_its_day_and_a_suspension_does_not(make: Make) -> None:
     broker = make()
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
@@ -253,7 +312,6 @@ def test_a_market_wide_halt_ends_with_its_day_and_a_suspension_does_not(make: Ma
 
 def test_the_closing_auction_keeps_no_stops_and_matches_once(make: Make) -> None:
     broker = make(calendar=AUCTIONS)
-    broker.list_instruments(TODAY, {"TEST": Instrument(D(100), closing_auction=True)})
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
     order(broker, "B")
     order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95))
@@ -264,12 +322,35 @@ def test_the_closing_auction_keeps_no_stops_and_matches_once(make: Make) -> None
     late = at(15, 16)
     assert "closed" in order(broker, "S2", SELL, limit="93", when=late, trigger_price=D(95))
     assert order(broker, "LIMIT", SELL, limit="96.00", when=late) == ""
-    broker.feed("price", at(15, 29), {"TEST": D(97)}, jumped=True)
+    broker.feed("after a silence", at(15, 29), {"TEST": D(97)}, jumped=True)
+    assert row(broker, "LOW").filled == 0, "orders are still being taken: nothing has matched"
+    broker.feed("price", at(15, 31), {"TEST": D(97)}, jumped=True)
     assert [(f.tag, f.price) for f in broker.trades()][1:] == [("LOW", D(97)), ("LIMIT", D(97))]
+
+
+CLOSED = [
+    ("at night", at(3), "closed"),
+    ("before the open", at(9, 14, 59), "closed"),
+    ("in the auction, on a move", at(15, 20), ""),
+    ("after the close", at(15, 30), "closed"),
+]
+
+
+@pytest.mark.parametrize(("when", "why"), [c[1:] for c in CLOSED], ids=[c[0] for c in CLOSED])
+def test_nothing_executes_outside_of_continuous_trading(
+    make: Make, when: datetime, why: str
+) -> None:
+    """A share of which nobody says that it has no auction is taken for one with it."""
+    broker = make(calendar=AUCTIONS)
+    broker.feed("price", when, {"TEST": D(100)}, jumped=True)
+    assert (why in order(broker, "B", when=when)) and bool(why) is bool(row(broker, "B").text)
+    broker.feed("lower", when + MINUTE, {"TEST": D(90)})
+    assert not broker.trades()
 
 
 def test_a_share_without_auction_trades_on_to_the_close(make: Make) -> None:
     broker = make(calendar=AUCTIONS)
+    broker.list_instruments(TODAY, {"TEST": Instrument(closing_auction=False)})
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
     order(broker, "B")
     order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95))
@@ -337,6 +418,18 @@ def test_with_an_auction_the_broker_squares_off_before_it(make: Make) -> None:
     assert NSE.square_off == time(15, 10), "ours come first"
 
 
+def test_in_a_short_session_the_broker_squares_off_as_long_before_the_close(make: Make) -> None:
+    """Ten minutes before 19:15, not at 15:20: that is before such a session has begun."""
+    evening = Session(TODAY, at(18, 15), at(19, 15))
+    broker = make(calendar=TableCalendar("muhurat", TODAY, TODAY, (evening,)))
+    broker.feed("open", at(18, 15), {"TEST": D(100)}, jumped=True)
+    order(broker, "B", when=at(18, 15), product=Product.INTRADAY)
+    broker.feed("before", at(19, 4, 59), {"TEST": D(99)})
+    assert len(broker.trades()) == 1
+    broker.feed("after", at(19, 5), {"TEST": D(99)})
+    assert len(broker.trades()) == 2
+
+
 def test_intraday_pays_intraday_charges_and_sells_only_its_own_shares(make: Make) -> None:
     broker = make()
     broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
@@ -372,15 +465,18 @@ def test_the_account_on_either_database(place: Place) -> None:
     """All kinds of events, written and read again; a database refuses to forget one."""
     ledger = Ledger(place.path, scope=Scope.PAPER, market="nse", at=OPEN, url=place.url)
     with closing(ledger):
-        made = [PaperBroker(ledger.engine, NSE, cash=D(100_000)) for _ in range(2)]
+        made = [
+            PaperBroker(ledger.engine, NSE, cash=D(100_000), calendar=CALENDAR) for _ in range(2)
+        ]
         broker = made[0]
         broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.10"), tick=D("0.05"))})
-        broker.list_instruments(TODAY, {})
+        broker.list_instruments(YESTERDAY, {})
+        broker.list_instruments(TODAY, {"TEST": Instrument(D(100), D("0.10"), tick=D("0.05"))})
         quoted = {"TEST": Quote(D(100), D("99.95"), D("100.05"), D(450))}
         broker.quote("1", OPEN, quoted)
         assert order(broker, "B") == ""
         assert order(broker, "STOP", SELL, limit="93.00", trigger_price=D(95)) == ""
-        assert "outside the band" in order(broker, "BAD", limit="111.00")
+        assert "outside the day's band" in order(broker, "BAD", limit="111.00")
         broker.feed("2", OPEN + MINUTE, {"TEST": D("94.50")})
         broker.feed("2", OPEN + MINUTE, {"TEST": D(1)})
         broker.halt(OPEN, "OTHER")
@@ -389,7 +485,7 @@ def test_the_account_on_either_database(place: Place) -> None:
         assert [fill.tag for fill in broker.trades()] == ["B", "STOP"]
         late = made[1]
         late.resume("OTHER")
-        for again in (late, PaperBroker(ledger.engine, NSE, cash=D(5))):
+        for again in (late, PaperBroker(ledger.engine, NSE, cash=D(5), calendar=CALENDAR)):
             assert again.orders() == broker.orders()
             assert again.trades() == broker.trades()
             assert again.positions() == broker.positions()

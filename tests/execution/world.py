@@ -22,7 +22,7 @@ from kasauti.execution.limits import Limits, custom
 from kasauti.execution.model import Intent, Offset, OrderSide, Protection, Purpose, Scope
 from kasauti.execution.references import Reference
 from kasauti.market.bars import Bars
-from kasauti.market.calendar import Calendar
+from kasauti.market.calendar import Calendar, Session, TableCalendar
 from kasauti.market.markets import NSE
 
 ZONE = NSE.zone
@@ -43,6 +43,15 @@ def at(hour: int, minute: int = 0, second: int = 0, day: date = TODAY) -> dateti
 
 
 OPEN = at(9, 15)
+AUCTIONS = TableCalendar(
+    "auctions",
+    YESTERDAY,
+    TOMORROW,
+    tuple(
+        Session(day, at(9, 15, day=day), at(15, 30, day=day), at(15, 15, day=day))
+        for day in (YESTERDAY, TODAY, TOMORROW)
+    ),
+)
 PROTECTION = Protection(Offset(Decimal("0.05"), of_price=True))
 
 
@@ -138,7 +147,7 @@ def world(
     )
     latch = Latch.beside(ledger.path)
     with Lease.take(ledger, host="test", at=now) as lease:
-        broker = broker_class(ledger.engine, NSE, cash=limits.capital)
+        broker = broker_class(ledger.engine, NSE, cash=limits.capital, calendar=calendar)
         faulty = None if plan is None else Faulty(broker, plan)
         gate = Gate(
             broker if faulty is None else faulty,

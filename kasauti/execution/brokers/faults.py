@@ -54,7 +54,8 @@ class FaultPlan:
     ----------
     rates : mapping of Fault to float
         Probability at each call that the fault applies to: placements and cancels for those that
-        lose an answer, one reading of the books for the others. 1.0 strikes at every such call.
+        lose an answer, placements that rest for a rejection, one reading of the books for the
+        others. 1.0 strikes at every such call.
     seed : int
     skip : int
         Of each fault, the first calls that it lets pass.
@@ -177,7 +178,7 @@ class Faulty:
                 send()
             raise BrokerError("the connection to the broker broke: look the order up by its tag")
         reply = send()
-        if placed is not None and self._strikes(Fault.REJECTED_AFTER):
+        if placed is not None and self._rests(placed) and self._strikes(Fault.REJECTED_AFTER):
             self.broker.end(placed, OrderState.REJECTED, "rejected by risk management", at)
             return reply
         if self._strikes(Fault.TIMEOUT_AFTER):
@@ -185,6 +186,10 @@ class Faulty:
         if self._strikes(Fault.EMPTY_BODY):
             return Reply(Answer.LOST, text="empty body")
         return reply
+
+    def _rests(self, tag: str) -> bool:
+        """Whether an order can still be rejected: one that has filled, or has ended, cannot."""
+        return any(row.order.tag == tag and row.state.is_working for row in self.broker.orders())
 
     def _strikes(self, fault: Fault) -> bool:
         rate = self.plan.rates.get(fault, 0.0)

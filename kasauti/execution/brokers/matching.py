@@ -57,23 +57,15 @@ class Instrument:
     band : Decimal
         Fraction of it: 0.02, 0.05, 0.10 or 0.20.
     closing_auction : bool
+        Whether it may have one; False only where somebody knows that it has none.
     tick : Decimal or None
         Price step; None: the market's own rule.
     """
 
     previous_close: Money | None = None
     band: Money = WIDEST_BAND
-    closing_auction: bool = False
+    closing_auction: bool = True
     tick: Money | None = None
-
-    def allows(self, price: Decimal, tick: Decimal) -> bool:
-        """Whether an order at `price` lies within the band, its ends rounded out to the tick."""
-        close = self.previous_close
-        if close is None:
-            return True
-        low = round_to_tick(close * (1 - self.band), tick, up=False)
-        high = round_to_tick(close * (1 + self.band), tick, up=True)
-        return low <= price <= high
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class PaperBroker:
         market: Market,
         *,
         cash: Decimal,
-        calendar: Calendar | None = None,
+        calendar: Calendar,
         half_spread: Decimal = HALF_SPREAD,
         participation: Decimal = PARTICIPATION,
     ) -> None:
@@ -239,11 +239,13 @@ class PaperBroker:
             self._write(connection, [Transferred(cash, dict(shares or {}))])
 
     def list_instruments(self, day: date, instruments: Mapping[str, Instrument]) -> None:
-        """Take in the exchange's morning file, once a day: bands and closing auctions."""
-        listed = Listed(day, dict(instruments))
-        if not _holds(self._engine, f"listed:{day}"):
-            with self._writing() as connection:
-                self._write(connection, [listed], unique=f"listed:{day}")
+        """Take in the exchange's morning file: bands and closing auctions of that day alone.
+
+        One that says nothing new is not kept; one that does takes the place of the earlier one.
+        """
+        with self._writing() as connection:
+            if (self._book.listed, self._book.instruments) != (day, dict(instruments)):
+                self._write(connection, [Listed(day, dict(instruments))])
 
     def halt(self, at: datetime, symbol: str = MARKET) -> None:
         """Halt one symbol, or the whole market, whose orders are then cancelled."""
@@ -260,9 +262,10 @@ class PaperBroker:
         with self._writing() as connection:
             self._write(connection, [Phased(symbol, Phase.CONTINUOUS)])
 
-    def last_prices(self) -> Mapping[str, Decimal]:
-        """Return the last price of every symbol in this session."""
-        return dict(self._read().prices)
+    def last_prices(self, day: date) -> Mapping[str, Decimal]:
+        """Return the last price of every symbol on `day`, none if another day has begun."""
+        book = self._read()
+        return dict(book.prices) if book.day == day else {}
 
     def end_session(self, at: datetime) -> None:
         """Let every resting order lapse: orders are DAY."""

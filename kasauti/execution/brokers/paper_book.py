@@ -14,6 +14,7 @@ from kasauti.execution.model import Fill, Money, Order, OrderSide, Product
 from kasauti.execution.orders import OrderState
 
 ZERO = Decimal(0)
+UNLISTED = Instrument()
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class PaperBook:
         self.held: dict[str, int] = {}
         self.bought: dict[str, Bought] = {}
         self.intraday: dict[str, int] = {}
+        self.listed: date | None = None
         self.instruments: dict[str, Instrument] = {}
         self.phases: dict[str, Phase] = {}
         self.quotes: dict[str, Quote] = {}
@@ -162,9 +164,17 @@ class PaperBook:
             case Ticked():
                 self._tick(event)
             case Listed():
-                self.instruments = event.instruments
+                self.listed, self.instruments = event.day, event.instruments
             case Phased():
                 self.phases[event.symbol] = event.phase
+
+    def instrument(self, symbol: str, day: date) -> Instrument:
+        """Return what the morning file says of `symbol`; that of another day than `day` nothing."""
+        return self.instruments.get(symbol, UNLISTED) if self.listed == day else UNLISTED
+
+    def price(self, symbol: str, day: date) -> Decimal | None:
+        """Return the last price of `symbol` on `day`, None before its first."""
+        return self.prices.get(symbol) if self.day == day else None
 
     def held_as(self, symbol: str, product: Product) -> int:
         """Return the shares of `symbol` that an order of `product` can sell."""

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kasauti.execution.brokers.matching import (
-    Instrument,
     Phase,
     Touch,
     by_priority,
@@ -38,7 +37,6 @@ SQUARE_OFF_LAG = timedelta(minutes=10)  # after the market's time for our own in
 SQUARE_OFF_FEE = Decimal("23.60")  # 20 and 18 % GST, for each position the broker closes itself
 SQUARE_OFF_TAG = "SQUAREOFF"
 MARKET = ""  # in place of a symbol: all of them
-UNLISTED = Instrument()
 
 
 @dataclass(frozen=True)
@@ -49,37 +47,35 @@ class Venue:
     ----------
     market : Market
         For ticks, charges and the time of the intraday square-off.
-    calendar : Calendar or None
-        Session times, closing auctions. None: orders are taken at any time.
+    calendar : Calendar
+        Session times and closing auctions: outside of them nothing is taken and nothing executes.
     half_spread, participation : Decimal
         Fractions of the price and of the volume.
     """
 
     market: Market
-    calendar: Calendar | None = None
+    calendar: Calendar
     half_spread: Decimal = HALF_SPREAD
     participation: Decimal = PARTICIPATION
 
     def phase(self, book: PaperBook, symbol: str, at: datetime) -> Phase:
         """Return how `symbol` trades at `at`; during its closing auction it is closed."""
         told = {book.phases.get(MARKET), book.phases.get(symbol)}
-        for stopped in (Phase.HALTED, Phase.CALL):
-            if stopped in told:
-                return stopped
-        if self.calendar is None:
-            return Phase.CONTINUOUS
+        if Phase.HALTED in told:
+            return Phase.HALTED
         session = self.calendar.session(at.date())
-        end = None if session is None else self._continuous_end(book, symbol, session)
-        is_open = session is not None and end is not None and session.open <= at < end
-        return Phase.CONTINUOUS if is_open else Phase.CLOSED
+        if session is None or not session.open <= at < self._continuous_end(book, symbol, session):
+            return Phase.CLOSED
+        return Phase.CALL if Phase.CALL in told else Phase.CONTINUOUS
 
     def place(self, book: PaperBook, order: Order, at: datetime) -> Iterator[PaperEvent]:
         """Take an order into the book, or refuse it, and match it against the last price."""
         broker_id = f"{at:%y%m%d}{len(book.orders) + 1:09d}"
+        yield from self._days_end(book, at)
         refusal = self._refusal(book, order, at)
         yield Placed(order, broker_id, at, refusal)
         trades = self.phase(book, order.symbol, at) is Phase.CONTINUOUS
-        if not refusal and trades and order.symbol in book.prices:
+        if not refusal and trades and book.price(order.symbol, at.date()) is not None:
             yield from self._match(book, order.tag, at, jumped=True)
 
     def halt(self, book: PaperBook, symbol: str, at: datetime) -> Iterator[PaperEvent]:
@@ -98,23 +94,25 @@ class Venue:
     ) -> Iterator[PaperEvent]:
         """Match the resting orders of `symbols` against their new prices, by priority.
 
-        The first price after a call auction is the auction's own: it comes as a jump.
+        The first price after a call auction is the auction's own: it comes as a jump, and ends
+        that of its own symbol and that of the whole market, which has one end for all.
         """
         if jumped:
-            called = [s for s, phase in book.phases.items() if phase is Phase.CALL]
+            priced = {MARKET, *symbols}
+            called = [s for s, p in book.phases.items() if p is Phase.CALL and s in priced]
             yield from (Phased(symbol, Phase.CONTINUOUS) for symbol in called)
-        yield from self._auction_begins(book, at)
+        yield from self._days_end(book, at)
+        yield from self._stops_lapse(book, at)
         yield from self._square_off(book, symbols, at)
         # A price from before an order came says nothing about what it could have had.
         orders = {tag: book.orders[tag].order for tag in book.resting if book.orders[tag].at <= at}
         for tag in by_priority([tag for tag in orders if orders[tag].symbol in symbols], orders):
-            phase = self.phase(book, orders[tag].symbol, at)
-            uncrossed = jumped and phase is Phase.CLOSED  # the closing auction's price
-            if phase is Phase.CONTINUOUS or uncrossed:
+            trades = self.phase(book, orders[tag].symbol, at) is Phase.CONTINUOUS
+            if trades or (jumped and self._is_uncrossed(book, orders[tag].symbol, at)):
                 yield from self._match(book, tag, at, jumped=jumped)
 
     def _continuous_end(self, book: PaperBook, symbol: str, session: Session) -> datetime:
-        auction = book.instruments.get(symbol, UNLISTED).closing_auction
+        auction = book.instrument(symbol, session.day).closing_auction
         return session.continuous_end(closing_auction=auction)
 
     def _refusal(self, book: PaperBook, order: Order, at: datetime) -> str:
@@ -126,15 +124,9 @@ class Venue:
             return "the market is closed for this order"
         if order.quantity <= 0:
             return "quantity must be positive"
-        if order.limit_price <= 0:
-            return "price must be positive"
-        tick = self._tick(book, order.symbol, order.limit_price, at)
-        prices = [order.limit_price, order.trigger_price or order.limit_price]
-        if any(price <= 0 or price % tick for price in prices):
-            return f"price must be positive and a multiple of {tick}"
-        instrument = book.instruments.get(order.symbol, UNLISTED)
-        if not all(instrument.allows(price, tick) for price in prices):
-            return f"price is outside the band of {instrument.band:%} around the previous close"
+        wrong = self._wrong_price(book, order, at)
+        if wrong:
+            return wrong
         if order.side is OrderSide.SELL:
             held = book.held_as(order.symbol, order.product)
             return "" if order.quantity <= held else f"only {held} shares to sell"
@@ -142,18 +134,62 @@ class Venue:
         charges = self.market.charges.charge(at.date(), True, True, value).total
         return "" if value + charges <= book.cash - book.blocked() else "insufficient funds"
 
+    def _wrong_price(self, book: PaperBook, order: Order, at: datetime) -> str:
+        """Return what the exchange has against the order's prices, empty if nothing."""
+        prices = [p for p in (order.limit_price, order.trigger_price) if p is not None]
+        if min(prices) <= 0:
+            return "price must be positive"
+        for price in prices:
+            tick = self._tick(book, order.symbol, price, at)
+            if price % tick:
+                return f"price must be a multiple of {tick}"
+        if (order.limit_price - prices[-1]) * order.side.sign < 0:
+            return "a stop's limit must not be better than its trigger"
+        low, high = self._band(book, order.symbol, at)
+        if not all(low <= price <= high for price in prices):
+            return f"price is outside the day's band of {low} to {high}"
+        return ""
+
+    def _band(self, book: PaperBook, symbol: str, at: datetime) -> tuple[Decimal, Decimal]:
+        """Return the lowest and the highest price of the day: the ticks inside of the band."""
+        instrument = book.instrument(symbol, at.date())
+        close = instrument.previous_close
+        if not close:
+            return ZERO, Decimal("Infinity")
+        low, high = close * (1 - instrument.band), close * (1 + instrument.band)
+        return (
+            round_to_tick(low, self._tick(book, symbol, low, at), up=True),
+            round_to_tick(high, self._tick(book, symbol, high, at), up=False),
+        )
+
     def _auction_takes(self, order: Order, at: datetime) -> bool:
         """Whether it is a plain limit order during a closing auction: no stop rests there."""
-        session = None if self.calendar is None else self.calendar.session(at.date())
+        session = self.calendar.session(at.date())
         return session is not None and at in session and order.trigger_price is None
 
-    def _auction_begins(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
+    def _is_uncrossed(self, book: PaperBook, symbol: str, at: datetime) -> bool:
+        """Whether a price at `at` is the closing auction's own: it matches when entry has ended."""
+        session = self.calendar.session(at.date())
+        if session is None or session.auction is None or at < session.close:
+            return False
+        return self._continuous_end(book, symbol, session) == session.auction
+
+    def _days_end(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
+        """Let the orders of earlier days lapse: they are DAY, whoever did or did not end theirs."""
+        for tag in list(book.resting):
+            placed = book.orders[tag].at.date()
+            if placed < at.date():
+                yield Ended(tag, OrderState.LAPSED, f"DAY order, {placed} is over", at)
+
+    def _stops_lapse(self, book: PaperBook, at: datetime) -> Iterator[PaperEvent]:
         """Let the stop orders lapse whose symbols trade no longer continuously."""
         for tag in list(book.resting):
             order = book.orders[tag].order
             stops = order.trigger_price is not None and not book.orders[tag].triggered
             if stops and self.phase(book, order.symbol, at) is Phase.CLOSED:
-                yield Ended(tag, OrderState.LAPSED, "no stop rests in the closing auction", at)
+                yield Ended(
+                    tag, OrderState.LAPSED, "continuous trading has ended, no stop rests", at
+                )
 
     def _square_off(
         self, book: PaperBook, symbols: Collection[str], at: datetime
@@ -188,16 +224,16 @@ class Venue:
         if ours is None:
             return None
         due = datetime.combine(at.date(), ours, tzinfo=at.tzinfo) + SQUARE_OFF_LAG
-        session = None if self.calendar is None else self.calendar.session(at.date())
+        session = self.calendar.session(at.date())
         if session is None:
-            return due
+            return None
         usual = datetime.combine(at.date(), self.market.closes, tzinfo=at.tzinfo)
         # A minute before an auction: afterwards nobody could close them any more.
         last = self._continuous_end(book, symbol, session) - timedelta(minutes=1)
         return min(session.close - (usual - due), last)
 
     def _tick(self, book: PaperBook, symbol: str, price: Decimal, at: datetime) -> Decimal:
-        listed = book.instruments.get(symbol, UNLISTED).tick
+        listed = book.instrument(symbol, at.date()).tick
         return self.market.tick_size(price, at.date()) if listed is None else listed
 
     def _sold_at(self, book: PaperBook, symbol: str) -> Decimal:

@@ -17,6 +17,7 @@ from kasauti.execution.reconcile import NEVER_ARRIVED
 from kasauti.market.markets import NSE
 from tests.execution.crash import wire
 from tests.execution.crash.worker import Run
+from tests.execution.world import CALENDAR
 
 SECOND = timedelta(seconds=1)
 NOT_THERE = (OrderState.DENIED, OrderState.EXPIRED)
@@ -25,7 +26,7 @@ NOT_THERE = (OrderState.DENIED, OrderState.EXPIRED)
 def problems(run: Run) -> list[str]:
     """Return everything that is wrong with what a finished case left behind."""
     ledger = Ledger.existing(Place(run.ledger, run.url))
-    broker = PaperBroker(ledger.engine, NSE, cash=Decimal(1))
+    broker = PaperBroker(ledger.engine, NSE, cash=Decimal(1), calendar=CALENDAR)
     book, requests = Book(), wire.read(run.log)
     records = list(ledger.events())
     found = [

@@ -126,7 +126,9 @@ def hosted(run: Run, now: datetime) -> Iterator[Desktop]:
     latch = Latch.beside(ledger.path)
     known = _references(now)
     with Lease.take(ledger, host="crash matrix", at=now) as lease:
-        paper = PaperBroker(ledger.engine, NSE, cash=limits_of(False).capital)
+        paper = PaperBroker(
+            ledger.engine, NSE, cash=limits_of(False).capital, calendar=world.CALENDAR
+        )
         faulty = Faulty(paper, HEALTHY)
         gate = Gate(
             Wire(faulty, ledger, latch, run.log, lease.epoch),
@@ -217,7 +219,7 @@ def _do(desktop: Desktop, number: int, move: Move, now: datetime) -> None:
         case Verb.CLOSE:
             desktop.paper.end_session(now)
             desk.reconcile(now)
-            desk.close_session(now, desktop.paper.last_prices())
+            desk.close_session(now, desktop.paper.last_prices(now.date()))
 
 
 def _feed(desktop: Desktop, number: int, prices: Prices, now: datetime) -> None:
