@@ -377,6 +377,22 @@ def test_a_bar_fills_a_tenth_of_its_volume_at_most(
         assert order is not None and order.filled == filled
 
 
+def test_a_session_with_a_closing_auction_is_played_like_any_other(tmp_path: Path) -> None:
+    """Its stop works until the auction; the close, the auction's price, executes nothing."""
+    evening = at(18, day=YESTERDAY)
+    with process_in(tmp_path, ReplayClock(evening), SmallAccount(calendar=AUCTIONS)) as running:
+        turn(running, evening)
+        for symbol in ("TEST", "OTHER"):
+            running.ledger.claim(entry(symbol), at=evening)
+        falls = [FLAT, FLAT, (100.0, 101.0, 90.0, 94.0)]
+        running.account.let_arrive(bars_of({"TEST": falls, "OTHER": [FLAT, FLAT, FLAT]}))
+        turn(running, EVENING)
+        book = running.ledger.book()
+        assert book.trades[0].reason is Purpose.STOP
+        assert set(book.positions) == {"OTHER"} and not book.live_orders()
+        assert book.differences == ()
+
+
 def test_sessions_that_are_played_have_the_bands_of_their_own_day(tmp_path: Path) -> None:
     """Those of a day on ticks are over with it; of bars they are of what may be traded."""
     with process_in(tmp_path, ReplayClock(at(8, day=YESTERDAY))) as running:

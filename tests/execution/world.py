@@ -45,11 +45,10 @@ def at(hour: int, minute: int = 0, second: int = 0, day: date = TODAY) -> dateti
 OPEN = at(9, 15)
 AUCTIONS = TableCalendar(
     "auctions",
-    YESTERDAY,
-    TOMORROW,
+    DAYS[0],
+    DAYS[-1],
     tuple(
-        Session(day, at(9, 15, day=day), at(15, 30, day=day), at(15, 15, day=day))
-        for day in (YESTERDAY, TODAY, TOMORROW)
+        Session(day, at(9, 15, day=day), at(15, 30, day=day), at(15, 15, day=day)) for day in DAYS
     ),
 )
 PROTECTION = Protection(Offset(Decimal("0.05"), of_price=True))
