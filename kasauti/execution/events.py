@@ -139,6 +139,13 @@ class OrderMoved:
 
 
 @dataclass(frozen=True)
+class CancelAsked:
+    """The broker is asked next to cancel the rest of an order."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
 class OrderFilled:
     """One execution."""
 
@@ -370,6 +377,7 @@ Event = (
     | IntentDropped
     | GateDecided
     | OrderMoved
+    | CancelAsked
     | OrderFilled
     | ProtectionRevised
     | TradingStateChanged

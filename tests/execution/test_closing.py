@@ -490,6 +490,20 @@ def test_an_exit_of_nothing_is_denied(tmp_path: Path) -> None:
         assert w.order(nothing).code == "WOULD_FLIP"
 
 
+def test_an_exit_that_waits_for_room_takes_no_stop_away(tmp_path: Path) -> None:
+    """Two orders a second: an entry went out, the cancel would fit, the exit would not."""
+    with world(tmp_path) as w:
+        buy(w)
+        other = entry("OTHER", valid_from=at(10), valid_until=at(10, 10), limit_price=D("97.00"))
+        w.desk.submit(other, at(10))
+        w.desk.step(at(10))
+        leave = closing(entry(), valid_from=at(10), valid_until=at(10, 10))
+        w.desk.submit(leave, at(10))
+        assert w.desk.step(at(10)) and stops(w), "both wait for the next second"
+        w.desk.step(at(10, 0, 1))
+        assert w.order(leave).state is OrderState.FILLED
+
+
 def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         buy(w)

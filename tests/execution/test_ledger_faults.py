@@ -12,17 +12,18 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 
 from kasauti.alerts.model import Alert
 from kasauti.alerts.triggers import note
 from kasauti.errors import KasautiError, LedgerError, UsageError
-from kasauti.execution import anchor
+from kasauti.execution import anchor, schema
 from kasauti.execution.audit import audit
 from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.chain import digest
@@ -45,11 +46,12 @@ from kasauti.execution.events import (
 )
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import SET_BACK, Ledger
-from kasauti.execution.model import Offset, Protection, Scope
+from kasauti.execution.model import Offset, Protection, Purpose, Scope
 from kasauti.execution.place import Place
-from kasauti.market.markets import NSE
+from kasauti.market.markets import NSE, Market
 from tests.execution.test_ledger import filled, make, tamper, tool
 from tests.execution.world import LIMITS, OPEN, TODAY, entry, world
+from tests.execution.world import closing as leave
 
 REFUSED, NOT_REFUSED = 3, 4
 SECOND = timedelta(seconds=1)
@@ -103,6 +105,54 @@ def test_a_full_disk_refuses_and_what_stands_verifies(tmp_path: Path) -> None:
     assert ledger.verify().ok and ledger.seq() > 6
     ledger.append(latch(), at=OPEN)
     assert ledger.verify().ok, "once there is room again it goes on"
+
+
+class VenueElsewhere(PaperBroker):
+    """A broker whose book is not on the disk that is full."""
+
+    def __init__(self, engine: Engine, market: Market, *, cash: Decimal) -> None:
+        path = Path(str(engine.url.database)).with_name("venue.sqlite")
+        super().__init__(schema.connect(path), market, cash=cash)
+
+
+def tries_to_leave(place: Place, *, flatten: bool, purpose: Purpose) -> None:
+    """Fill the disk while an exit is due, and say what works at the broker afterwards."""
+    with world(place.parent, broker_class=VenueElsewhere) as w:
+        wanted = entry()
+        w.desk.submit(wanted, OPEN)
+        w.tick(OPEN, "100" if purpose is Purpose.STOP else "102")
+        w.desk.step(OPEN + SECOND)
+        assert w.working(purpose)
+        if flatten:
+            w.latch.set(w.ledger, by="Asha", reason="test", at=OPEN + SECOND, flatten=True)
+        else:
+            exit_of = leave(wanted, valid_until=OPEN + 60 * SECOND, limit_price=Decimal("90.00"))
+            w.desk.submit(exit_of, OPEN + SECOND)
+        size = place.path.with_name(f"{place.path.name}-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 64_000, size + 64_000))
+        with pytest.raises(LedgerError):
+            for _ in range(1_000):
+                w.ledger.append(LatchChanged(flatten, "test", "x" * 5_000), at=OPEN + SECOND)
+        with pytest.raises(LedgerError):
+            for _ in range(1_000):
+                w.ledger.append(LatchChanged(flatten, "test", "x"), at=OPEN + SECOND)
+        with pytest.raises(LedgerError, match="refused the append"):
+            w.desk.step(OPEN + 2 * SECOND)
+        working = [row.order for row in w.broker.orders() if row.state.is_working]
+        raise LedgerError(" ".join(order.order_type.value for order in working) or "nothing")
+
+
+@pytest.mark.parametrize("flatten", [False, True], ids=["a strategy's exit", "kill --flatten"])
+def test_on_a_full_disk_no_stop_is_taken_back_for_an_exit_that_cannot_go_out(
+    tmp_path: Path, flatten: bool
+) -> None:
+    work = partial(tries_to_leave, flatten=flatten, purpose=Purpose.STOP)
+    assert in_a_child(work, Place(tmp_path / "ledger.sqlite")) == "STOPLOSS_LIMIT"
+
+
+def test_on_a_full_disk_a_kill_still_takes_entries_back(tmp_path: Path) -> None:
+    work = partial(tries_to_leave, flatten=True, purpose=Purpose.ENTRY)
+    assert in_a_child(work, Place(tmp_path / "ledger.sqlite")) == "nothing"
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
