@@ -193,6 +193,7 @@ def test_two_orders_under_one_tag_close_entries(tmp_path: Path) -> None:
     [
         pytest.param({"quantity": 0}, "quantity 0", id="no shares"),
         pytest.param({"quantity": -10}, "quantity -10", id="negative"),
+        pytest.param({"quantity": 11}, "quantity 11", id="more than was ordered"),
         pytest.param({"price": D("NaN")}, "price NaN", id="price that is no number"),
         pytest.param({"price": D(0)}, "price 0", id="for nothing"),
         pytest.param({"charges": D("Infinity")}, "charges Infinity", id="charges without end"),

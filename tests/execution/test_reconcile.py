@@ -9,17 +9,25 @@ import pytest
 
 from kasauti.execution.brokers.base import BrokerOrder, BrokerPosition
 from kasauti.execution.brokers.paper import PaperBroker
-from kasauti.execution.events import FundsAdopted, OrderAdopted, PositionAdopted
+from kasauti.execution.events import (
+    FundsAdopted,
+    OrderAdopted,
+    OrderFilled,
+    PositionAdopted,
+    TradingState,
+)
 from kasauti.execution.gate import Snapshot
 from kasauti.execution.ledger import Entry
 from kasauti.execution.model import (
     ADOPTED,
     Fill,
+    Offset,
     Order,
     OrderSide,
     OrderType,
     Product,
     Purpose,
+    Scope,
     tag_of,
 )
 from kasauti.execution.orders import OrderState
@@ -32,7 +40,7 @@ from kasauti.execution.reconcile import (
 )
 from kasauti.execution.signals import Candidate, signals_for
 from tests.execution.replays import GENOME
-from tests.execution.world import LIMITS, OPEN, World, at, bars_of, entry, world
+from tests.execution.world import LIMITS, OPEN, PROTECTION, World, at, bars_of, entry, world
 
 D = Decimal
 SECOND = timedelta(seconds=1)
@@ -187,6 +195,30 @@ def test_an_adopted_position_is_stopped_five_percent_under_the_last_close(tmp_pa
         wait(w)
         (stop,) = w.working(Purpose.STOP)
         assert (stop.intent.trigger_price, stop.intent.quantity) == (D("95.00"), 12)
+
+
+def test_shares_that_were_sold_twice_close_entries_until_a_person_acts(tmp_path: Path) -> None:
+    """A broker without our venue's check executed the stop and, as the price came back, the target.
+
+    Nothing is bought back on its own: a purchase that is told late would be doubled by it.
+    """
+    both = replace(PROTECTION, target=Offset(D(5)))
+    with world(tmp_path, scope=Scope.PAPER) as w:
+        w.desk.submit(entry(protection=both), OPEN)
+        w.tick(OPEN, "100", jumped=True)
+        now = wait(w, 10)
+        for purpose, price in ((Purpose.STOP, "95.00"), (Purpose.TARGET, "105.05")):
+            (view,) = w.working(purpose)
+            tag = view.intent.tag
+            sold = Fill(f"x{purpose}", tag, "TEST", OrderSide.SELL, 10, D(price), D(0), now)
+            w.ledger.append(OrderFilled(sold), at=now, epoch=w.lease.epoch)
+        w.broker.transfer(shares={"TEST": -20})
+        w.desk.step(now + SECOND)
+        told = "TEST: -10 by our own closing orders, more than was held"
+        assert any(text.startswith(told) for text in w.desk.book.differences)
+        assert told in alerts(w)
+        assert w.desk.book.trading_state is TradingState.REDUCING
+        assert not w.working(Purpose.STOP) and not w.working(Purpose.EXIT)
 
 
 def test_money_from_outside_is_capital_and_no_profit(tmp_path: Path) -> None:
