@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
 from kasauti.execution.controls.model import ENTRY, EVERY
 from kasauti.execution.events import TradingState
@@ -294,6 +295,27 @@ def test_the_table_above_names_every_input() -> None:
     names = {item.name for item in fields(GateInput)} - {"now", "intent", "faults"}
     assert names == set(JUDGED_BY)
     assert set(" ".join(JUDGED_BY.values()).split()) == set(BY_ID) - {"K05"}
+
+
+NOT_TOLD = {
+    "login_day": "K26",
+    "ip": "K26",
+    "registered_ip": "K26",
+    "feed_at": "K27",
+    "order_feed_at": "K27",
+    "broker_time": "K29",
+    "halted": "K32",
+    "market_halted": "K32",
+    "restricted": "K21",
+}
+
+
+@pytest.mark.parametrize("name", NOT_TOLD)
+def test_what_a_broker_does_not_tell_denies(name: str) -> None:
+    ruling = judge(CONTROLS, told(**{name: None}))
+    refused = {decision.control for decision in ruling.decisions if not decision.passed}
+    assert (ruling.passage, refused) == (Passage.DENIED, {NOT_TOLD[name]})
+    assert getattr(Conditions(), name) is None, "a broker that says nothing of it has said nothing"
 
 
 NAN = D("NaN")
