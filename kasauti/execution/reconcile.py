@@ -429,9 +429,11 @@ def _funds(
     if ours == funds:
         return []
     text = f"funds: {ours:.4f} in the ledger, {funds:.4f} at the broker"
-    said = f"{text}: the broker counts, {funds - ours:+.2f} came from outside"
+    change = funds - ours
+    what = "is lost, and counts as a loss" if change < 0 else "came from outside"
+    said = f"{text}: the broker counts, {change:+.2f} {what}"
     alert = alert_of(Trigger.FOREIGN, "funds", said, key=said)
-    entry = Entry(FundsAdopted(funds - ours), alert=alert)
+    entry = Entry(FundsAdopted(change, lost=change < 0), alert=alert)
     return [Difference(text, (entry,) if settles else ())]
 
 

@@ -14,6 +14,7 @@ from kasauti.execution.events import (
     OrderAdopted,
     OrderFilled,
     PositionAdopted,
+    SessionClosed,
     TradingState,
 )
 from kasauti.execution.gate import Snapshot
@@ -40,7 +41,7 @@ from kasauti.execution.reconcile import (
 )
 from kasauti.execution.signals import Candidate, signals_for
 from tests.execution.replays import GENOME
-from tests.execution.world import LIMITS, OPEN, PROTECTION, World, at, bars_of, entry, world
+from tests.execution.world import LIMITS, OPEN, PROTECTION, TODAY, World, at, bars_of, entry, world
 
 D = Decimal
 SECOND = timedelta(seconds=1)
@@ -233,6 +234,29 @@ def test_money_from_outside_is_capital_and_no_profit(tmp_path: Path) -> None:
         w.desk.close_session(at(15, 30), {})
         assert w.desk.book.days[-1].profit == 0
         assert "+2500.25 came from outside" in alerts(w)
+
+
+def test_money_that_vanished_is_a_loss_that_only_a_person_accepts(tmp_path: Path) -> None:
+    """A penalty, a charge that nobody knew, a loss that was not booked: the limits must see it."""
+    with world(tmp_path, scope=Scope.PAPER) as w:
+        w.broker.transfer(-LIMITS.daily_loss)
+        now = wait(w, 60)
+        book = w.desk.book
+        assert book.differences == ()
+        assert (book.capital, book.equity()) == (D(100_000), D(98_000))
+        assert list(book.switches.breakers) == ["K22"]
+        assert "-2000.00 is lost, and counts as a loss" in alerts(w)
+        w.desk.resume(by="Asha", reason="I have withdrawn it", now=now)
+        w.desk.step(now + SECOND)
+        assert w.desk.book.differences == ()
+        w.ledger.append(SessionClosed(TODAY, {}), at=at(15, 30), epoch=w.lease.epoch)
+        assert w.desk.book.days[-1].profit == -2_000
+
+
+def test_money_that_went_out_was_capital_in_older_ledgers(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.ledger.append(FundsAdopted(D(-500)), at=OPEN, epoch=w.lease.epoch)
+        assert (w.desk.book.capital, w.desk.book.lost) == (D(99_500), D(0))
 
 
 def test_a_paisa_is_a_difference(tmp_path: Path) -> None:
