@@ -410,7 +410,7 @@ class Ledger:
             return [(row.seq, row.message) for row in connection.execute(query)]
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
-        """Recompute the chain and report every edit, gap and re-ordering.
+        """Recompute the chain and report every edit, gap and re-ordering, of alerts too.
 
         Parameters
         ----------
@@ -421,6 +421,7 @@ class Ledger:
         try:
             for row in self.rows():
                 chain.take(row)
+            chain.hear(self.outbox())
         except LedgerError as error:
             chain.note(f"after event {chain.seq}: {error}")
         return chain.end()

@@ -3,6 +3,7 @@
 Whatever happens, the append is refused by a message, and what stands still verifies.
 """
 
+import json
 import multiprocessing
 import os
 import resource
@@ -26,7 +27,7 @@ from kasauti.errors import KasautiError, LedgerError, UsageError
 from kasauti.execution import anchor, schema
 from kasauti.execution.audit import audit
 from kasauti.execution.brokers.paper import PaperBroker
-from kasauti.execution.chain import digest
+from kasauti.execution.chain import SEAL, digest, seal_of, sealed
 from kasauti.execution.events import (
     Decision,
     EpochRaised,
@@ -520,6 +521,64 @@ def test_a_message_without_an_event_is_found(place: Place) -> None:
             connection.execute("ALTER TABLE outbox DROP CONSTRAINT outbox_seq_fkey")
         connection.execute("INSERT INTO outbox VALUES (77, 'x')")
     assert "row 77 of outbox belongs to no event" in problems_of(place)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        pytest.param(
+            "UPDATE outbox SET message = 'all is well' WHERE seq = 3",
+            "the message of event 3 was changed",
+            id="edited",
+        ),
+        pytest.param(
+            "DELETE FROM outbox WHERE seq = 3", "the message of event 3 is missing", id="dropped"
+        ),
+        pytest.param(
+            "INSERT INTO outbox VALUES (4, 'all is well')",
+            "the message of event 4 was added",
+            id="planted",
+        ),
+    ],
+)
+def test_a_message_that_is_not_its_events_is_found(place: Place, statement: str, told: str) -> None:
+    ledger = make(place)
+    for number in range(2):
+        ledger.append(latch(number), at=OPEN, alert=note(f"it burns {number}"))
+    ledger.append(latch(2), at=OPEN)
+    assert ledger.verify().ok and not problems_of(place)
+    with tool(place) as connection:
+        if place.url is None:
+            for name in ("outbox_no_update", "outbox_no_delete"):
+                connection.execute(f"DROP TRIGGER {name}")
+        else:
+            connection.execute("ALTER TABLE outbox DISABLE TRIGGER USER")
+        connection.execute(statement)
+    assert ledger.verify().problems == (told,)
+    ledger.close()
+    assert told in problems_of(place)
+
+
+def test_messages_of_before_they_were_sealed_are_taken_as_they_are(tmp_path: Path) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    ledger = make(place)
+    ledger.append(latch(), at=OPEN)
+    with tool(place) as connection:
+        connection.execute("INSERT INTO outbox VALUES (2, 'from an older version')")
+    assert ledger.verify().ok
+    ledger.append(latch(), at=OPEN, alert=note("sealed"))
+    assert ledger.verify().ok and not problems_of(place)
+
+
+def test_the_seal_of_a_message_is_no_part_of_its_event() -> None:
+    empty = sealed("{}", "m")
+    assert seal_of(empty) == seal_of(sealed('{"a":1}', "m")) and json.loads(empty).keys() == {SEAL}
+    for event in (latch(), GateDecided("k", False, "CODE", (), "h"), EpochRaised("test")):
+        kind, payload = to_json(event)
+        assert SEAL not in json.loads(payload)
+        assert from_json(kind, sealed(payload, "m")) == event
+        assert for_book(kind, sealed(payload, "m")) == for_book(kind, payload)
+        assert seal_of(payload) is None
 
 
 WEAKER = [
