@@ -214,6 +214,5 @@ def _protection(view: View, live: list[OrderView]) -> list[Action]:
 def _is_leaving(order: OrderView, live: list[OrderView], view: View) -> bool:
     """Whether an exit is at the broker, or is the next that goes there."""
     intent = order.intent
-    waits = _is_too_much(intent, view) or _is_out(intent, live)
-    waits = waits or _waits_for_room(intent, live, view)
-    return order.state.is_working or (_is_due(order, view) and not waits)
+    refused = _is_too_much(intent, view) or _is_out(intent, live)
+    return order.state.is_working or (_is_due(order, view) and not refused)

@@ -490,18 +490,19 @@ def test_an_exit_of_nothing_is_denied(tmp_path: Path) -> None:
         assert w.order(nothing).code == "WOULD_FLIP"
 
 
-def test_an_exit_that_waits_for_room_takes_no_stop_away(tmp_path: Path) -> None:
-    """Two orders a second: an entry went out, the cancel would fit, the exit would not."""
+def test_a_flattening_goes_on_where_two_stops_stand_in_its_way(tmp_path: Path) -> None:
+    """The entry filled in two parts: two cancels and an exit, two orders a second are allowed."""
     with world(tmp_path) as w:
-        buy(w)
-        other = entry("OTHER", valid_from=at(10), valid_until=at(10, 10), limit_price=D("97.00"))
-        w.desk.submit(other, at(10))
-        w.desk.step(at(10))
-        leave = closing(entry(), valid_from=at(10), valid_until=at(10, 10))
-        w.desk.submit(leave, at(10))
-        assert w.desk.step(at(10)) and stops(w), "both wait for the next second"
-        w.desk.step(at(10, 0, 1))
-        assert w.order(leave).state is OrderState.FILLED
+        w.desk.submit(entry(), OPEN)
+        w.tick(OPEN, "100", volume=60, jumped=True)
+        w.tick(OPEN + SECOND, "99.50", volume=5_000)
+        for second in range(2, 6):
+            w.desk.step(OPEN + second * SECOND)
+        assert sorted(stop.quantity for stop in stops(w)) == [4, 6]
+        flatten(w, at(11))
+        for second in range(4):
+            w.desk.step(at(11, 0, second))
+        assert not w.desk.book.positions and not stops(w)
 
 
 def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:
