@@ -250,7 +250,8 @@ class Desk:
     def _move_breakers(self, reading: breakers.Reading, *latched: StrategyLatched) -> None:
         changes, self._seen = breakers.watch(self.book, reading, self._seen)
         now = reading.now
-        for change in (*changes, *latched):
+        moved: list[TradingStateChanged | StrategyLatched] = [*changes, *latched]
+        for change in moved:
             self._append(change, now, alert=breakers.alert_for(change, now.date()))
             failpoints.reach("desk.breaker_moved")
 

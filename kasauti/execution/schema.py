@@ -167,7 +167,7 @@ def _begin_writing(driver: Any) -> bool:
 def _create(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True))
-    kept = dict(connection.exec_driver_sql(_TRIGGERS).all())
+    kept: dict[str, str] = dict(connection.exec_driver_sql(_TRIGGERS).all())
     for name, rest in _triggers().items():
         wanted = f"CREATE TRIGGER {name} {rest}"
         if kept.get(name) != wanted:  # missing, or another of its name

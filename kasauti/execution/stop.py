@@ -180,7 +180,8 @@ def _switched(
     scope: Scope, path: Place, touched: tuple[bool, str | None], record: Callable[[Ledger], bool]
 ) -> Switched:
     changed, problem = touched
-    recorded, left = False, ()
+    recorded = False
+    left: tuple[str, ...] = ()
     try:
         if path.exists():
             with closing(Ledger.existing(path)) as ledger:
