@@ -12,7 +12,7 @@ from kasauti.home import Home
 from kasauti.options import bars_options, count_option, emit, json_option
 
 RED = 1
-NOT_RECORDED = 1
+NOT_DONE = 1
 DIFFERENT = 1
 CHANGES = 20
 
@@ -74,15 +74,21 @@ def limits(as_json: bool) -> None:
     They are those that were sealed when the session opened; before the first session, those of the
     capital profile that KASAUTI_PROFILE names, or of the default one.
     """
+    import os
+
     from kasauti import show
+    from kasauti.execution.custom_limits import profile_name, unused_settings
     from kasauti.health.accounts import accounts_of
     from kasauti.operations.progress import brief
 
+    home = Home.from_environment()
     with brief("read the ledgers"):
-        accounts = accounts_of(Home.from_environment(), _now())
+        accounts = accounts_of(home, _now())
     shown = ("ledger", "clock", "profile", "sealed", "hash", "sealed_at", "limits", "charges")
     rows = [{name: one.to_json()[name] for name in shown} for one in accounts]
-    emit({"ledgers": rows}, as_json, lambda: show.show_limits(accounts))
+    unused = unused_settings(profile_name(os.environ), home.limits, os.environ)
+    emit({"ledgers": rows, "unused": unused}, as_json, lambda: show.show_limits(accounts))
+    _warn(unused)
 
 
 @click.command()
@@ -129,6 +135,11 @@ def report(
     emit(result, as_json, lambda: show.say(f"{made.headline}\n{made.path}"))
 
 
+def _warn(text: str) -> None:
+    if text:
+        click.echo(f"kasauti: {text}", err=True)
+
+
 @click.command()
 @click.option("--reason", default="none given", help="Why, for the record.")
 @click.option(
@@ -142,7 +153,8 @@ def kill(reason: str, who: str, flatten: bool, as_json: bool) -> int:
     New entries are denied at once and working ones are cancelled at the desk's next step;
     protective stops stay; with --flatten each is cancelled only as its exit goes out. The stop
     survives restarts. Exit code 1 if trading is stopped but a
-    ledger could not take the record, or if the stop itself failed: the line says which.
+    ledger could not take the record, if no desk runs to take back what works at the broker, or if
+    the stop itself failed: the line says which.
     """
     from kasauti import show
     from kasauti.execution import stop
@@ -156,7 +168,7 @@ def kill(reason: str, who: str, flatten: bool, as_json: bool) -> int:
     for one in switched:
         if one.problem is not None:
             click.echo(f"kasauti: {one.ledger}: {one.problem}", err=True)
-    return 0 if stopped and not any(one.problem for one in switched) else NOT_RECORDED
+    return 0 if stopped and not any(one.problem or one.left for one in switched) else NOT_DONE
 
 
 @click.command()
@@ -218,14 +230,17 @@ def desk(profile: str, reconcile_every: int) -> None:
     once its bars were taken in, with the orders that were wanted before it opened. `kasauti up`
     runs it beside Dagster.
     """
+    import os
     from datetime import timedelta
 
     from kasauti.desk_runner import run_desk
+    from kasauti.execution.custom_limits import unused_settings
     from kasauti.warm_process import fork_and_keep
 
     stopped = fork_and_keep()
-    every = timedelta(seconds=reconcile_every)
-    run_desk(Home.from_environment(), profile, stopped=stopped, every=every)
+    home, every = Home.from_environment(), timedelta(seconds=reconcile_every)
+    _warn(unused_settings(profile, home.limits, os.environ))
+    run_desk(home, profile, stopped=stopped, every=every)
 
 
 @click.command()

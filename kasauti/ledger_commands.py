@@ -56,6 +56,7 @@ def show_command(last: int, as_json: bool) -> None:
 def _events(home: Home, last: int) -> Iterator[dict[str, Any]]:
     import json
 
+    from kasauti.execution.chain import SEAL
     from kasauti.execution.ledger import Ledger
     from kasauti.execution.stop import ledgers_of
 
@@ -70,6 +71,7 @@ def _events(home: Home, last: int) -> Iterator[dict[str, Any]]:
                     raise LedgerError(
                         f"event {row.seq} of {place} is broken: run `kasauti ledger verify`"
                     ) from error
+                says.pop(SEAL, None)  # the chain's own, nothing that happened
                 yield {
                     "ledger": scope.value,
                     "seq": row.seq,

@@ -336,6 +336,9 @@ def show_switched(switched: Iterable["Switched"]) -> None:
         changed = "" if one.changed else ", as it was"
         record = "recorded in the ledger" if one.recorded else "no ledger yet"
         say(f"{one.ledger}: {state}{changed}; {one.problem or record}")
+        if one.left:
+            say(f"! {one.ledger}: no desk runs, nobody takes care of this: {'; '.join(one.left)}.")
+            say("  Start `kasauti desk`, or cancel and sell in the broker's own app.")
 
 
 def show_audits(audits: Iterable["Audit"]) -> None:

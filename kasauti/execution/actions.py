@@ -108,9 +108,12 @@ class View:
         return self.session.continuous_end(closing_auction=auction)
 
     def trades(self, symbol: str) -> bool:
-        """Whether orders of `symbol` can rest: none does in its closing auction or in a halt."""
+        """Whether orders of `symbol` can rest: none does in its closing auction or in a halt.
+
+        Where nobody knows of a halt an exit is tried; entries the gate refuses then (K32).
+        """
         end = self.ends_at(symbol)
-        halted = self.conditions.market_halted or symbol in self.conditions.halted
+        halted = self.conditions.market_halted or symbol in (self.conditions.halted or ())
         if halted or self.session is None or end is None:
             return False
         return self.session.open <= self.now < end

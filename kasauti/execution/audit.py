@@ -112,6 +112,7 @@ def _look(ledger: Ledger, chain: Chain, tell: Tell, twice: bool) -> None:
         if row.seq % TOLD_EVERY == 0:
             tell(f"event {row.seq:,} of {head:,}")
         chain.take(row)
+    chain.hear(ledger.outbox())
     if chain.seq < head:
         chain.note(f"the last event is {chain.seq}, not {head}")
     if not chain.ok:

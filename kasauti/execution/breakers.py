@@ -2,7 +2,8 @@
 
 A loss halts only after several reads in a row agree, since one bad tick must not; what is lost or
 differs reduces at once. Breakers that watch a condition close when it is good again; those of
-losses, login and clock close by a person's word alone.
+losses, login and clock close by a person's word alone. One good reading of a book that lags is not
+yet agreement: what differed has to agree several times in a row.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,15 +66,15 @@ class Breaker:
         Why it should open; empty if all is well, None if the reading does not say.
     reads : int
         Readings at different moments that have to agree before it opens.
-    closes : bool
-        Whether it closes by itself when all is well again.
+    closes : int
+        Good readings in a row, at different moments, after which it closes by itself; 0 is never.
     """
 
     control: str
     state: TradingState
     check: Check
     reads: int = 1
-    closes: bool = False
+    closes: int = 0
 
 
 def _daily_loss(book: Book, reading: Reading) -> str | None:
@@ -130,22 +131,33 @@ BREAKERS = (
     Breaker(LOSS, TradingState.REDUCING, _daily_loss, UNANIMOUS),
     Breaker("K23", TradingState.HALTED, _drawdown, UNANIMOUS),
     Breaker("K26", TradingState.HALTED, _login, UNANIMOUS),
-    Breaker("K27", TradingState.REDUCING, _feeds, closes=True),
-    Breaker("K28", TradingState.REDUCING, _differences, closes=True),
+    Breaker("K27", TradingState.REDUCING, _feeds, closes=1),
+    Breaker("K28", TradingState.REDUCING, _differences, closes=UNANIMOUS),
     Breaker("K29", TradingState.HALTED, _clock, UNANIMOUS),
     Breaker("K37", TradingState.REDUCING, _streak),
 )
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What several readings amount to: reads in a row that ask for each breaker."""
+class Row:
+    """How many readings in a row said the same of a breaker, the last of them when."""
 
-    counts: Mapping[str, int]
-    at: datetime | None = None
+    is_good: bool
+    reads: int
+    at: datetime
+
+    def next(self, is_good: bool, at: datetime) -> "Row":
+        """Return the row with one reading more; two of one moment count once.
+
+        A moment may be before the last: a session is played in the evening on its own clock.
+        """
+        if is_good is not self.is_good:
+            return Row(is_good, 1, at)
+        return self if at == self.at else Row(is_good, self.reads + 1, at)
 
 
-NOTHING_SEEN = Watched({})
+Watched = Mapping[str, Row]  # by control
+NOTHING_SEEN: Watched = {}
 
 
 def watch(book: Book, reading: Reading, seen: Watched) -> tuple[list[TradingStateChanged], Watched]:
@@ -153,22 +165,20 @@ def watch(book: Book, reading: Reading, seen: Watched) -> tuple[list[TradingStat
 
     Two readings of one moment count once. A reading that says nothing neither counts nor resets.
     """
-    counts, changes = dict(seen.counts), []
-    fresh = seen.at is None or reading.now > seen.at
+    rows, changes = dict(seen), []
     for breaker in BREAKERS:
-        reason = breaker.check(book, reading)
-        is_open = breaker.control in book.switches.breakers
+        name, reason = breaker.control, breaker.check(book, reading)
         if reason is None:
             continue
-        if not reason:
-            counts.pop(breaker.control, None)
-            if is_open and breaker.closes:
-                changes.append(_changed(breaker, TradingState.ACTIVE, "good again", book))
-            continue
-        counts[breaker.control] = counts.get(breaker.control, 0) + fresh
-        if not is_open and counts[breaker.control] >= breaker.reads:
+        before = rows.get(name)
+        row = Row(not reason, 1, reading.now)
+        row = rows[name] = row if before is None else before.next(not reason, reading.now)
+        is_open = name in book.switches.breakers
+        if is_open and row.is_good and 0 < breaker.closes <= row.reads:
+            changes.append(_changed(breaker, TradingState.ACTIVE, "good again", book))
+        elif not is_open and not row.is_good and row.reads >= breaker.reads:
             changes.append(_changed(breaker, breaker.state, reason, book))
-    return changes, Watched(counts, reading.now if fresh else seen.at)
+    return changes, rows
 
 
 def repeated(book: Book, now: datetime) -> list[StrategyLatched]:

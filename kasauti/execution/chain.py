@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 NOTHING = "0" * 64
+SEAL = "told"  # no event has a field of that name, and reading one passes over it
+_SEAL = f'{{"{SEAL}":"'
 MOST_PROBLEMS = 100  # of a list that somebody reads; the rest is counted
 
 Anchor = tuple[int, str]
@@ -50,6 +52,7 @@ class Chain:
         self._seq, self._epoch, self._previous = 0, 0, NOTHING
         self._problems: list[str] = []
         self._count = 0
+        self._seals: dict[int, str] = {}
 
     def take(self, row: Sequence[Any]) -> None:
         """Take in the columns of one row, in the table's order."""
@@ -73,6 +76,23 @@ class Chain:
         if anchored != found:
             self._miss(seq)
         self._seq, self._epoch, self._previous = seq, epoch, found
+        if (seal := seal_of(row[5])) is not None:
+            self._seals[seq] = seal
+
+    def hear(self, messages: Iterable[tuple[int, str]]) -> None:
+        """Compare the alerts of the outbox, read after the events, with what these say of them.
+
+        Events of before there were seals say nothing, and their messages are taken as they are.
+        """
+        since, left = min(self._seals, default=self._seq), dict(self._seals)
+        for seq, message in messages:
+            seal = left.pop(seq, None)
+            if since < seq <= self._seq and seal is None:
+                self.note(f"the message of event {seq} was added")
+            elif seal is not None and seal != _sha256(message):
+                self.note(f"the message of event {seq} was changed")
+        for seq in left:
+            self.note(f"the message of event {seq} is missing")
 
     def note(self, problem: str) -> None:
         """Add a problem that somebody else found."""
@@ -103,7 +123,22 @@ class Chain:
         self.note(f"event {seq} is not the one that was anchored")
 
 
+def sealed(payload: str, message: str) -> str:
+    """Return an event's payload with the hash of its alert, so that the chain covers both."""
+    rest = "," + payload[1:] if payload != "{}" else "}"
+    return f'{_SEAL}{_sha256(message)}"{rest}'
+
+
+def seal_of(payload: str) -> str | None:
+    """Return the hash of its alert that a payload carries, if any."""
+    found = isinstance(payload, str) and payload.startswith(_SEAL)
+    return payload[len(_SEAL) :].partition('"')[0] if found else None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def digest(values: Sequence[Any]) -> str:
     """Return the hash of an event: of all its columns but the hash itself."""
-    text = json.dumps(list(values), separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _sha256(json.dumps(list(values), separators=(",", ":")))

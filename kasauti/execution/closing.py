@@ -16,6 +16,7 @@ from kasauti.execution.views import OrderView, Position
 
 STOP_SLIP = Decimal("0.02")  # of the trigger; one step of repricing
 BAND = Decimal("0.20")  # where the exchange has not said how wide it is
+FLATTEN = "FLATTEN"
 MOST_PATIENCE = timedelta(minutes=5)  # between two tries at an order that is refused
 
 
@@ -52,12 +53,19 @@ def is_overtaken(order: OrderView, view: View) -> bool:
     return bool(reason) and f"|{reason}|" not in order.intent.key
 
 
+def is_called_off(intent: Intent, view: View) -> bool:
+    """Whether it is the exit of a flattening, not sent yet, that somebody has called off."""
+    position = view.book.positions.get(intent.symbol)
+    flattens = f"|{FLATTEN}|" in intent.key
+    return flattens and position is not None and _forced(position, view) != FLATTEN
+
+
 def _forced(position: Position, view: View) -> str:
     """Return why a position is closed whatever its strategy says, empty if it is not."""
     if position.is_foreign:
         return ""
     if view.book.switches.flatten or (view.book.flatten and view.latched):
-        return "FLATTEN"
+        return FLATTEN
     if position.product is not Product.INTRADAY:
         return ""
     left_over = position.opened_at.date() < view.now.date()  # nobody was there to close it

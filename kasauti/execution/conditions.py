@@ -31,11 +31,11 @@ class Conditions:
         Last sign of life of the price feed and of the order feed.
     broker_time : datetime or None
         The broker's own clock.
-    halted : frozenset of str
+    halted : frozenset of str or None
         Symbols that do not trade.
-    market_halted : bool
+    market_halted : bool or None
         A market-wide circuit breaker is in force.
-    restricted : frozenset of str
+    restricted : frozenset of str or None
         Symbols that must not be entered: F&O ban, surveillance, trade to trade.
     quoted : bool
         Whether prices come as quotes. Only a feed of bars says False: its reference is the last
@@ -49,8 +49,8 @@ class Conditions:
     feed_at: datetime | None = None
     order_feed_at: datetime | None = None
     broker_time: datetime | None = None
-    halted: frozenset[str] = frozenset()
-    market_halted: bool = False
-    restricted: frozenset[str] = frozenset()
+    halted: frozenset[str] | None = None
+    market_halted: bool | None = None
+    restricted: frozenset[str] | None = None
     quoted: bool = True
     quotes: Mapping[str, LiveQuote] = field(default_factory=dict)

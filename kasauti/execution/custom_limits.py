@@ -72,6 +72,20 @@ def chosen(name: str, file: Path, environment: Mapping[str, str]) -> Limits:
     return read_custom(file, environment) if name == CUSTOM else limits.profile(name)
 
 
+def unused_settings(name: str, file: Path, environment: Mapping[str, str]) -> str:
+    """Say which settings the profile `name` does not read, empty if there are none.
+
+    Somebody who has set a limit believes that it holds.
+    """
+    if name == CUSTOM:
+        return ""
+    found = [str(file)] if file.exists() else []
+    found += sorted(variable for variable in environment if variable.startswith(VARIABLE))
+    if not found:
+        return ""
+    return f"the profile {name} does not read {', '.join(found)}: use custom, or remove it"
+
+
 def read_custom(file: Path, environment: Mapping[str, str]) -> Limits:
     """Return the custom limits of `file`, each overridden by its environment variable.
 

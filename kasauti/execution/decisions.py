@@ -31,7 +31,11 @@ def next_actions(view: View) -> list[Action]:
     live = view.book.live_orders()
     queued = [order.intent for order in live if order.state is OrderState.QUEUED]
     actions: list[Action] = [Expire(i.key) for i in queued if view.now >= i.valid_until]
-    actions += [Expire(i.key, NOT_NEEDED) for i in queued if _is_orphan(i, view)]
+    actions += [
+        Expire(i.key, NOT_NEEDED)
+        for i in queued
+        if _is_orphan(i, view) or closing.is_called_off(i, view)
+    ]
     actions += [Cancel(order.intent.tag) for order in live if _is_to_be_cancelled(order, view)]
     due = [order.intent for order in live if _is_due(order, view)]
     actions += _clips(due, view) or _exits(view, live)
@@ -95,11 +99,13 @@ def _exits(view: View, live: list[OrderView]) -> list[Action]:
     for intent in _leaving(view, live):
         if _is_out(intent, live) or view.is_unheard(intent) or _waits_for_room(intent, live, view):
             continue
+        if view.book.order(intent.key) is None:
+            actions.append(Commit(intent))  # on record before any stop is taken back for it
+            continue
         guards = [] if _is_too_much(intent, view) else _guards(intent, live)
         actions += [Cancel(order.intent.tag) for order in guards if is_resting(order)]
         if not guards:
-            known = view.book.order(intent.key) is not None
-            actions.append(Release(intent) if known else Commit(intent))
+            actions.append(Release(intent))
     return actions
 
 

@@ -184,7 +184,7 @@ class Desk:
         bool
             Whether something waits for the next moment: the order rate, or a stop to reprice.
         """
-        compared = self.reconcile(now)
+        compared = self._reconcile(now)
         self._watch(compared, now)
         self._waiting.clear()
         for _ in range(MOST_ACTIONS):
@@ -227,11 +227,17 @@ class Desk:
         return False
 
     def reconcile(self, now: datetime, *, always_record: bool = False) -> Comparison:
-        """Take in what happened at the broker and compare; differences close entries.
+        """Take in what happened at the broker and compare; differences close entries at once.
 
         What the broker has said for long enough is taken over. A broker that cannot be read is a
         difference itself.
         """
+        compared = self._reconcile(now, always_record=always_record)
+        reading = breakers.Reading(now, None, None, compared.differences, is_open=False)
+        self._move_breakers(reading)  # of what was not looked at it says nothing
+        return compared
+
+    def _reconcile(self, now: datetime, *, always_record: bool = False) -> Comparison:
         failpoints.reach("desk.before_snapshot")
         try:
             snapshot = self._gate.snapshot()
@@ -254,7 +260,7 @@ class Desk:
         return self._compared(found, now, always_record)
 
     def _watch(self, compared: Comparison, now: datetime) -> None:
-        """Let the breakers look at a fresh reading."""
+        """Let the breakers look at all that can be read."""
         book, conditions = self.book, self._gate.conditions(now)
         session = self._calendar.session(now.date())
         reading = breakers.Reading(
@@ -264,15 +270,16 @@ class Desk:
             compared.differences,
             session is not None and now in session,
         )
-        changes, self._seen = breakers.watch(book, reading, self._seen)
-        moved: list[TradingStateChanged | StrategyLatched] = [
-            *changes,
-            *breakers.repeated(book, now),
-        ]
+        self._move_breakers(reading, *breakers.repeated(book, now))
+        self._tell_near(reading)
+
+    def _move_breakers(self, reading: breakers.Reading, *latched: StrategyLatched) -> None:
+        changes, self._seen = breakers.watch(self.book, reading, self._seen)
+        now = reading.now
+        moved: list[TradingStateChanged | StrategyLatched] = [*changes, *latched]
         for change in moved:
             self._append(change, now, alert=breakers.alert_for(change, now.date()))
             failpoints.reach("desk.breaker_moved")
-        self._tell_near(reading)
 
     def _tell_near(self, reading: breakers.Reading) -> None:
         """Tell of each limit that is nearly used up, once a day; a replay tells nobody."""
@@ -418,12 +425,12 @@ class Desk:
             case decisions.Cancel(tag):
                 self._asked[tag] = now
                 taken = self._gate.cancel(tag, now)
-                self.reconcile(now)
+                self._reconcile(now)
                 if not taken and tag in self.book.live:
                     self._waiting.add(tag)
                     self._refused[tag] = self._refused.get(tag, 0) + 1
             case decisions.Release(intent) if self._is_at_broker(intent.tag):
-                self.reconcile(now)  # which takes in that it went out before a restore
+                self._reconcile(now)  # which takes in that it went out before a restore
                 return self.outcome(intent.key) is not Outcome.QUEUED
             case decisions.Release(intent):
                 ruling = self._gate.release(intent, now, self._comparison)
@@ -432,7 +439,7 @@ class Desk:
                         return False
                     self._waiting.add(intent.tag)
                     return True
-                self.reconcile(now)
+                self._reconcile(now)
         return True
 
     def _is_at_broker(self, tag: str) -> bool:

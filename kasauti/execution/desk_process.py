@@ -20,7 +20,7 @@ from kasauti.execution.brokers.matching import Quote
 from kasauti.execution.brokers.paper import has_seen, last_moment
 from kasauti.execution.clock import Clock
 from kasauti.execution.duties import Duty, Situation, due
-from kasauti.execution.events import ReconciliationRequested
+from kasauti.execution.events import CancelAsked, ReconciliationRequested
 from kasauti.execution.heartbeat import BEAT, Heartbeat, Mode
 from kasauti.execution.host import Hosted
 from kasauti.execution.ledger import Ledger
@@ -187,17 +187,21 @@ class DeskProcess:
             return None
 
     def _news(self) -> tuple[bool, bool]:
-        """Return whether somebody wants a reconciliation, and whether anything is new."""
+        """Return whether somebody wants a reconciliation, and whether anything is new.
+
+        A cancel that the broker refuses is no news: the desk would ask again with every turn.
+        """
         seq = self._ledger.seq()
         if seq == self._seq:
             return False, False
-        asked = False
+        asked = news = False
         for record in self._ledger.events(self._seq):
             if record.epoch != self._epoch:
                 self._hold()
             asked = asked or isinstance(record.event, ReconciliationRequested)
+            news = news or not isinstance(record.event, CancelAsked)
         self._seq = seq
-        return asked, True
+        return asked, news
 
     def _hold(self) -> None:
         if not self._hosted.desk.holds_lease:

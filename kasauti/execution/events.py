@@ -139,6 +139,13 @@ class OrderMoved:
 
 
 @dataclass(frozen=True)
+class CancelAsked:
+    """The broker is asked next to cancel the rest of an order."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
 class OrderFilled:
     """One execution."""
 
@@ -260,9 +267,14 @@ class PositionAdopted:
 
 @dataclass(frozen=True)
 class FundsAdopted:
-    """Money came in (or went out, negative) at the broker from outside: capital, not profit."""
+    """Money came in (or went out, negative) at the broker from outside: capital, not profit.
+
+    What went out is `lost` until somebody can say where to: the limits of loss have to see it.
+    Ledgers of before this was known took it for capital.
+    """
 
     amount: Money
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -394,6 +406,7 @@ Event = (
     | IntentDropped
     | GateDecided
     | OrderMoved
+    | CancelAsked
     | OrderFilled
     | ProtectionRevised
     | TradingStateChanged

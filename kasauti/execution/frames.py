@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -122,17 +122,32 @@ def limits_frame(book: Book, now: datetime) -> pd.DataFrame:
 
 
 def controls_frame(book: Book) -> pd.DataFrame:
-    """Return one row a control with the time of its last evaluation; never evaluated is red."""
+    """Return one row a control with the time of its last evaluation; see `not_evaluated`."""
+    silent = not_evaluated(book)
     rows = [
         {
             "control": control.id,
             "code": control.code,
             "evaluated": book.evaluated.get(control.id),
-            "red": control.id not in book.evaluated,
+            "red": control.id in silent,
         }
         for control in CONTROLS
     ]
     return _frame(rows, ["control", "code", "evaluated", "red"])
+
+
+def not_evaluated(book: Book) -> list[str]:
+    """Return the controls that spoke to no order yet, or not to those of the last such session.
+
+    Every control speaks to every order: one that has fallen silent is not asked any more.
+    """
+    known = book.evaluated
+    last = max(known.values()).date() if known else date.min
+    return [
+        control.id
+        for control in CONTROLS
+        if control.id not in known or known[control.id].date() < last
+    ]
 
 
 def twin_frame(compared: Iterable[TwinCompared]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
 from kasauti.execution.controls.flow import RATE_CEILING
 from kasauti.execution.controls.model import FAULTS, need
-from kasauti.execution.events import Decision, GateDecided, OrderMoved
+from kasauti.execution.events import CancelAsked, Decision, GateDecided, OrderMoved
 from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Ledger
@@ -146,6 +146,9 @@ class Gate:
     def cancel(self, tag: str, now: datetime) -> bool:
         """Ask the broker to cancel the rest of an order; what became of it shows in its book.
 
+        The request is on record before it goes out: where nothing can be written, no exit could
+        follow the stop that is taken back. An entry is taken back all the same.
+
         Returns
         -------
         bool
@@ -155,9 +158,17 @@ class Gate:
         ------
         LeaseError
             If the lease is lost.
+        LedgerError
+            If the request cannot be written; nothing that closes was cancelled.
         """
         if not self._lease.is_held:
             raise LeaseError("the lease is lost: nothing was cancelled")
+        try:
+            self._ledger.append(CancelAsked(tag), at=now, epoch=self._lease.epoch)
+        except LedgerError:
+            view = self._ledger.book().orders.get(tag)
+            if view is None or view.intent.purpose is not Purpose.ENTRY:
+                raise
         failpoints.reach("gate.before_cancel")
         self._cancels.append(now)
         try:

@@ -59,7 +59,7 @@ _HASH = select(_EVENTS.c.hash).where(_EVENTS.c.seq == bindparam("seq"))
 ANYBODYS = frozenset(kind.__name__ for kind in OPEN_TO_ALL)
 _OF_DESK = (
     select(_EVENTS.c.at)
-    .where(_EVENTS.c.kind.not_in(ANYBODYS))
+    .where(_EVENTS.c.kind.not_in(ANYBODYS), _EVENTS.c.seq > bindparam("after"))
     .order_by(_EVENTS.c.seq.desc())
     .limit(1)
 )
@@ -110,6 +110,7 @@ class Ledger:
         self._writer = schema.writing(self.engine)
         self._book = Book()
         self._look: Connection | None = None
+        self._desk_spoke: tuple[int, datetime] | None = None  # last before that event, and when
         self._in_session_time = False
         self._append([Entry(Genesis(scope, market), "genesis")], at=at, genesis=True)
         genesis = next(self.events()).event
@@ -223,6 +224,7 @@ class Ledger:
         try:
             with self._writer.begin() as connection:
                 head = records.head(connection)
+                spoke = None if head is None else self._desk_time(connection, head)
                 written = []
                 for entry in entries:
                     if not genesis:
@@ -230,7 +232,7 @@ class Ledger:
                     record = records.existing(connection, entry.unique)
                     is_new = record is None
                     if record is None:
-                        self._require_order(connection, entry.event, at, head)
+                        self._require_order(connection, entry.event, at, spoke)
                         record = records.write(connection, entry, at, epoch, head)
                         kind = type(record.event).__name__
                         head = Head(record.seq, record.epoch, at, record.hash, kind)
@@ -246,20 +248,26 @@ class Ledger:
             self.keep_anchor()
         return written
 
-    def _require_order(
-        self, connection: Connection, event: Event, at: datetime, head: Head | None
-    ) -> None:
-        """Refuse an event of a clock that was set back; a stop is taken at any time.
+    def _desk_time(self, connection: Connection, head: Head) -> datetime:
+        """Return the time of the last committed event of a desk.
 
-        Only the desk's own events tell what time it is: whoever wants an order, or stops
-        everything, may have a clock that is days off, and the desk must go on.
+        Only those tell what time it is: whoever wants an order, or stops everything, may have a
+        clock that is days off, and the desk must go on. Thousands of theirs are gone over once.
         """
-        if head is None:
-            return
-        last = head.at
         if head.kind in ANYBODYS:
-            last = datetime.fromisoformat(connection.execute(_OF_DESK).scalar_one())
-        if at >= last - SET_BACK:
+            after, last = self._desk_spoke or (0, head.at)
+            found = connection.execute(_OF_DESK, {"after": after}).scalar_one_or_none()
+            last = last if found is None else datetime.fromisoformat(found)
+        else:
+            last = head.at
+        self._desk_spoke = head.seq, last
+        return last
+
+    def _require_order(
+        self, connection: Connection, event: Event, at: datetime, last: datetime | None
+    ) -> None:
+        """Refuse an event before `last`, of a clock that was set back; a stop is always taken."""
+        if last is None or at >= last - SET_BACK:
             return
         if isinstance(event, LatchChanged) and event.latched:
             return
@@ -410,7 +418,7 @@ class Ledger:
             return [(row.seq, row.message) for row in connection.execute(query)]
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
-        """Recompute the chain and report every edit, gap and re-ordering.
+        """Recompute the chain and report every edit, gap and re-ordering, of alerts too.
 
         Parameters
         ----------
@@ -421,6 +429,7 @@ class Ledger:
         try:
             for row in self.rows():
                 chain.take(row)
+            chain.hear(self.outbox())
         except LedgerError as error:
             chain.note(f"after event {chain.seq}: {error}")
         return chain.end()

@@ -65,6 +65,7 @@ class Book:
         self.marks: dict[str, Decimal] = {}
         self._traded = ZERO  # cash that executions moved
         self.paid_in = ZERO
+        self.lost = ZERO  # what went out of the account, and nobody knows where to
         self.charges = ZERO
         self._charges_closed = ZERO  # those of the sessions that are over
         self._spoke: dict[str, datetime] = {}
@@ -101,7 +102,7 @@ class Book:
     @property
     def cash_flow(self) -> Decimal:
         """Cash that executions and changes from outside moved, from the capital on."""
-        return self._traded + sum(self.holdings.adopted.values(), ZERO)
+        return self._traded - self.lost + sum(self.holdings.adopted.values(), ZERO)
 
     @property
     def evaluated(self) -> dict[str, datetime]:
@@ -311,6 +312,9 @@ class Book:
 
     def _on_funds_adopted(self, event: ev.FundsAdopted, at: datetime) -> None:
         del at
+        if event.lost:
+            self.lost -= event.amount
+            return
         self.capital += event.amount
         self.paid_in += event.amount
         self.peak += event.amount

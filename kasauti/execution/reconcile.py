@@ -240,6 +240,7 @@ def compare(book: Book, snapshot: Snapshot, closes: Mapping[str, Decimal]) -> li
     """
     found, unclear = _orders(book, snapshot)
     found += _positions(book, snapshot.positions, closes, unclear)
+    found += _oversold(book)
     if not unclear:
         found += _funds(book, snapshot.funds, settles=not found)
     return sorted(found, key=lambda difference: difference.text)
@@ -298,7 +299,7 @@ def _nonsense(fill: Fill, view: OrderView) -> str:
     """Return what cannot be true of an execution of ours, empty if all can."""
     intent = view.intent
     wrong = {
-        "quantity": fill.quantity <= 0,
+        "quantity": not 0 < fill.quantity <= intent.quantity,
         "price": not (fill.price.is_finite() and fill.price > 0),
         "charges": not fill.charges.is_finite(),
         "symbol": fill.symbol != intent.symbol,
@@ -380,6 +381,22 @@ def _positions(
     return found
 
 
+def _oversold(book: Book) -> list[Difference]:
+    """Return the positions that our own closing orders opened: both agree, and a person acts.
+
+    Nothing is bought back on its own: an entry that is told late may still explain it.
+    """
+    return [
+        Difference(
+            f"{position.symbol}: {position.quantity} by our own closing orders, more than was "
+            "held: close it at the broker"
+        )
+        for position in book.positions.values()
+        if (opened := book.order(position.parent)) is not None
+        and opened.intent.purpose not in (Purpose.ENTRY, Purpose.FOREIGN)
+    ]
+
+
 def _funds_contradict(book: Book, snapshot: Snapshot) -> bool:
     """Whether the cash is not what it had to be if the orders that the book lacks were gone.
 
@@ -412,9 +429,11 @@ def _funds(
     if ours == funds:
         return []
     text = f"funds: {ours:.4f} in the ledger, {funds:.4f} at the broker"
-    said = f"{text}: the broker counts, {funds - ours:+.2f} came from outside"
+    change = funds - ours
+    what = "is lost, and counts as a loss" if change < 0 else "came from outside"
+    said = f"{text}: the broker counts, {change:+.2f} {what}"
     alert = alert_of(Trigger.FOREIGN, "funds", said, key=said)
-    entry = Entry(FundsAdopted(funds - ours), alert=alert)
+    entry = Entry(FundsAdopted(change, lost=change < 0), alert=alert)
     return [Difference(text, (entry,) if settles else ())]
 
 

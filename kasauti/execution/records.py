@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from kasauti.alerts.model import Alert
 from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution import schema
-from kasauti.execution.chain import NOTHING, digest
+from kasauti.execution.chain import NOTHING, digest, sealed
 from kasauti.execution.events import (
     OPEN_TO_ALL,
     Acknowledged,
@@ -131,6 +131,9 @@ def write(
         If one of its texts cannot be stored.
     """
     kind, payload = to_json(entry.event)
+    message = None if entry.alert is None else storable(entry.alert.to_text())
+    if message is not None:
+        payload = sealed(payload, message)
     require_storable(kind, entry.unique, payload)
     seq = 1 if last is None else last.seq + 1
     carried = epoch if epoch is not None else (0 if last is None else last.epoch)
@@ -145,8 +148,7 @@ def write(
     }
     found = digest(list(values.values()))
     connection.execute(insert(_EVENTS), [{**values, "hash": found}])
-    if entry.alert is not None:
-        message = storable(entry.alert.to_text())
+    if message is not None:
         connection.execute(insert(schema.outbox), [{"seq": seq, "message": message}])
     return Record(seq, carried, at, entry.event, entry.unique, found)
 

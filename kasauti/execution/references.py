@@ -32,6 +32,8 @@ class Reference:
         Price band as a fraction of the close, where the exchange has said so.
     sector : str
         Empty where nobody knows; such symbols count as one sector.
+    series : str or None
+        Of the broker's instrument master, where there is one: EQ, BE ...
     closing_auction : bool
         Whether it may have one; False only where somebody knows that it has none.
     """
@@ -45,6 +47,7 @@ class Reference:
     freeze_quantity: int | None = None
     band: Money | None = None
     sector: str = ""
+    series: str | None = None
 
 
 References = Callable[[str], Reference | None]

@@ -64,6 +64,7 @@ broker_events = Table(
 APPEND_ONLY = (events, outbox, broker_events)
 BUSY_SECONDS = 30
 GUARDED = 1  # SQLite's user_version of a ledger that was given its triggers against REPLACE
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type='trigger'"
 LOOK_AGAIN = 0.0005  # seconds between two looks at a write lock that somebody has
 
 
@@ -166,8 +167,12 @@ def _begin_writing(driver: Any) -> bool:
 def _create(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True))
+    kept: dict[str, str] = dict(connection.exec_driver_sql(_TRIGGERS).all())
     for name, rest in _triggers().items():
-        connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rest}")
+        wanted = f"CREATE TRIGGER {name} {rest}"
+        if kept.get(name) != wanted:  # missing, or another of its name
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+            connection.exec_driver_sql(wanted)
     if connection.exec_driver_sql("PRAGMA user_version").scalar_one() < GUARDED:
         connection.exec_driver_sql(f"PRAGMA user_version={GUARDED}")
 
@@ -207,7 +212,7 @@ def damage(path: Path, url: URL | None = None) -> list[str]:
         return [*map(_unguarded, missing), *wrong]
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as driver:
-            kept = dict(driver.execute("SELECT name, sql FROM sqlite_master WHERE type='trigger'"))
+            kept = dict(driver.execute(_TRIGGERS))
             pages = [str(row[0]) for row in driver.execute("PRAGMA integrity_check")]
             (version,) = driver.execute("PRAGMA user_version").fetchone()
             wrong = _contradictions("events NOT INDEXED", driver.execute)  # that may be what lies
@@ -240,4 +245,7 @@ def _contradictions(rows: str, ask: Callable[[str], Iterable[Any]]) -> list[str]
 
 
 def _unguarded(trigger: str) -> str:
-    return f"trigger {trigger} is missing, off or another: somebody could have changed rows"
+    return (
+        f"trigger {trigger} is missing, off or another: somebody could have changed rows; whoever "
+        "opens the ledger puts it back, compare with the last backup"
+    )

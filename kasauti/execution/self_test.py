@@ -93,6 +93,9 @@ CONDITIONS = Conditions(
     feed_at=NOW,
     order_feed_at=NOW,
     broker_time=NOW,
+    halted=frozenset(),
+    market_halted=False,
+    restricted=frozenset(),
     quotes={"TEST": LiveQuote(Decimal(100), Decimal("99.95"), Decimal("100.05"), NOW)},
 )
 COMPARED = Comparison(NOW, ())

@@ -13,8 +13,9 @@ from kasauti.alerts.triggers import Trigger, alert_of
 from kasauti.errors import KasautiError, UsageError
 from kasauti.execution.events import Acknowledged, Resumed, Reviewed, TradingState
 from kasauti.execution.latch import Latch
+from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
-from kasauti.execution.model import Scope
+from kasauti.execution.model import Purpose, Scope
 from kasauti.execution.place import Place, paper_place
 from kasauti.home import Home
 
@@ -36,6 +37,9 @@ class Switched:
     recorded : bool
         Whether the ledger says the same. False where there is no ledger yet, or `problem` says why.
     problem : str or None
+    left : tuple of str
+        What nobody cancels or closes, since no desk runs: entries that work at the broker by the
+        ledger and, of a flattening kill, what is held. Stops are to stay, and are not among it.
     """
 
     ledger: str
@@ -44,6 +48,7 @@ class Switched:
     changed: bool
     recorded: bool
     problem: str | None = None
+    left: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -176,6 +181,7 @@ def _switched(
 ) -> Switched:
     changed, problem = touched
     recorded = False
+    left: tuple[str, ...] = ()
     try:
         if path.exists():
             with closing(Ledger.existing(path)) as ledger:
@@ -183,10 +189,27 @@ def _switched(
                     changed = record(ledger) or changed
                 finally:
                     recorded = ledger.book().latched
+                    left = _left(ledger)
     except (KasautiError, OSError) as error:
         problem = problem or str(error)
     file = str(Latch.beside(path).path)
-    return Switched(scope.value, file, is_stopped(path), changed, recorded, problem)
+    return Switched(scope.value, file, is_stopped(path), changed, recorded, problem, left)
+
+
+def _left(ledger: Ledger) -> tuple[str, ...]:
+    """Return what a desk would take back now, where none runs."""
+    if is_taken(ledger.path, ledger.engine):
+        return ()
+    book = ledger.book()
+    working = [
+        f"{view.intent.side.value} {view.remaining} {view.intent.symbol} at "
+        f"{view.intent.limit_price} works at the broker"
+        for view in book.live_orders()
+        if view.intent.purpose is Purpose.ENTRY and view.state.is_working
+    ]
+    ours = [position for position in book.positions.values() if not position.is_foreign]
+    held = [f"{position.quantity} {position.symbol} held" for position in ours if book.flatten]
+    return (*working, *held)
 
 
 def _lifted(scope: Scope, path: Place, by: str, reason: str, now: datetime) -> Switched:

@@ -56,6 +56,9 @@ class Usage:
         Entries of this strategy in this symbol and direction that were sent this session.
     throttled : bool
         Whether the strategy is latched.
+    spoken_for : int
+        Shares that other working closing orders will sell, as far as this one cannot stand beside
+        them: a stop and a target may, since the desk takes one back when the other is executed.
     crossing : int
         Working orders of ours on the other side at a price that this one meets.
     review_due : date or None
@@ -84,6 +87,7 @@ class Usage:
     repeats: int
     throttled: bool
     crossing: int
+    spoken_for: int = 0
     last_sent: datetime | None = None
     review_due: date | None = None
     demoted_at: datetime | None = None
@@ -133,6 +137,7 @@ def usage(
         repeats=sum(1 for view in today if _repeats(view, intent, book.switches.released_at)),
         throttled=intent.genome_hash in book.switches.throttled,
         crossing=sum(1 for view in same if _crosses(view.intent, intent)),
+        spoken_for=_spoken_for(same, intent),
         last_sent=max(book.sends[-MOST_SENDS:], default=None),
         review_due=None if book.limits is None else review_due(book, book.limits.review),
         demoted_at=book.demoted.get(intent.genome_hash),
@@ -215,6 +220,16 @@ def _crosses(other: Intent, intent: Intent) -> bool:
     if not buy.limit_price.is_finite() or not sell.limit_price.is_finite():
         return True
     return buy.limit_price >= sell.limit_price
+
+
+def _spoken_for(same: list[OrderView], intent: Intent) -> int:
+    left = dict.fromkeys(Purpose, 0)
+    for view in same:
+        if view.intent.side is intent.side:
+            left[view.intent.purpose] += view.remaining
+    if intent.purpose is Purpose.EXIT:
+        return left[Purpose.EXIT] + max(left[Purpose.STOP], left[Purpose.TARGET])
+    return left[Purpose.EXIT] + left[intent.purpose]
 
 
 def sent_within(

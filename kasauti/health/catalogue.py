@@ -58,7 +58,7 @@ MEANINGS = (
     ),
     Meaning(
         "controls",
-        "A control was never evaluated.",
+        "A control was never evaluated, or not at the last orders.",
         "Let the desk open a session with `kasauti up`; on the replay, run `kasauti demo`.",
         of_ledger=True,
     ),

@@ -9,6 +9,7 @@ from datetime import datetime
 from kasauti.errors import LeaseError, LedgerError
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.events import TradingState
+from kasauti.execution.frames import not_evaluated
 from kasauti.execution.lease import is_taken
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Scope
@@ -100,10 +101,12 @@ def _agreement(scope: Scope, book: Book) -> Check:
 
 
 def _controls(scope: Scope, book: Book) -> Check:
-    never = [control.id for control in CONTROLS if control.id not in book.evaluated]
+    silent = not_evaluated(book)
     name = f"{scope.value} controls"
-    if never:
-        return Check(name, Health.RED, f"never evaluated: {', '.join(never)}: {EVALUATE[scope]}")
+    if silent:
+        spoke = book.evaluated.keys() & set(silent)
+        what = "not evaluated at the last orders" if spoke else "never evaluated"
+        return Check(name, Health.RED, f"{what}: {', '.join(silent)}: {EVALUATE[scope]}")
     oldest = min(book.evaluated.values())
     detail = f"all {len(CONTROLS)} evaluated, none longer ago than {oldest:%Y-%m-%d %H:%M}"
     figures: dict[str, Figure] = {"controls": len(CONTROLS), "longest ago": oldest.isoformat()}

@@ -242,6 +242,16 @@ def test_limits_before_the_first_session(run: Run, home: Home) -> None:
     assert not home.root.exists()
 
 
+def test_settings_that_the_profile_does_not_read_are_told(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("limits", "--json").json["unused"] == ""
+    monkeypatch.setenv("KASAUTI_PROFILE", "moderate")
+    monkeypatch.setenv("KASAUTI_LIMIT_DAILY_LOSS", "300")
+    told = run("limits")
+    assert "the profile moderate does not read KASAUTI_LIMIT_DAILY_LOSS: use custom" in told.err
+
+
 def test_limits_of_an_open_session(run: Run, desk: World) -> None:
     (account,) = run("limits", "--json").json["ledgers"]
     assert (account["ledger"], account["sealed"]) == ("replay", TODAY.isoformat())

@@ -1,5 +1,8 @@
 """kill and resume, with a desk at work and without one."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 
 from kasauti.execution.events import (
@@ -122,6 +125,26 @@ def test_a_stop_that_fails_says_so(run: Run, home: Home) -> None:
     assert told.code == 1
     assert told.json["stopped"] is False
     assert "cannot be written" in told.err
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_kill_says_what_nobody_takes_back_where_no_desk_runs(
+    run: Run, home: Home, flatten: bool
+) -> None:
+    with world(home.root, scope=Scope.PAPER) as w:
+        w.tick(OPEN, "100")
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        w.desk.submit(entry("OTHER", limit_price=Decimal("97.00")), OPEN)
+        w.desk.step(OPEN + timedelta(seconds=2))
+        wanted = ["kill", "--reason", "now", *(["--flatten"] if flatten else [])]
+        assert run(*wanted).code == 0, "the desk is there and does it"
+    told = run(*wanted)
+    assert told.code == 1
+    assert "paper: no desk runs" in told.out and "kasauti desk" in told.out
+    assert "BUY 10 OTHER at 97.00 works at the broker" in told.out
+    assert ("10 TEST held" in told.out) is flatten
+    assert run(*wanted, "--json").json["ledgers"][1]["left"]
 
 
 def test_kill_flatten_closes_what_is_held_as_its_stop_goes(

@@ -158,9 +158,26 @@ def test_a_difference_reduces_until_it_is_resolved(tmp_path: Path) -> None:
         w.desk.step(OPEN)
         assert list(w.desk.book.switches.breakers) == ["K28"]
         w.broker.gone = False
-        w.desk.step(OPEN + SECOND)
+        for second in (1, 1, 2):
+            w.desk.step(OPEN + second * SECOND)
+            assert state_of(w) is TradingState.REDUCING, "one good reading is not yet agreement"
+        w.broker.gone = True
+        w.desk.step(OPEN + 3 * SECOND)
+        w.broker.gone = False
+        for second in (4, 5, 6):
+            assert state_of(w) is TradingState.REDUCING, "counted anew"
+            w.desk.step(OPEN + second * SECOND)
         assert state_of(w) is TradingState.ACTIVE
         assert [e.state.value for e in events(w, TradingStateChanged)] == ["REDUCING", "ACTIVE"]
+
+
+def test_a_reconciliation_between_steps_opens_the_breaker_itself(tmp_path: Path) -> None:
+    """The desk's process compares by a timer and after a gap, where no step may follow for long."""
+    with world(tmp_path) as w:
+        w.broker.transfer(D(50))
+        w.desk.reconcile(OPEN + SECOND)
+        assert list(w.desk.book.switches.breakers) == ["K28"]
+        assert state_of(w) is TradingState.REDUCING
 
 
 def test_the_desk_never_lifts_what_a_person_or_a_loss_set(tmp_path: Path) -> None:
@@ -177,7 +194,8 @@ def test_the_desk_never_lifts_what_a_person_or_a_loss_set(tmp_path: Path) -> Non
         w.desk.set_state(TradingState.REDUCING, by="Asha", reason="holiday", now=OPEN)
         w.desk.step(OPEN)
         w.broker.gone = False
-        w.desk.step(OPEN + SECOND)
+        for second in (1, 2, 3):
+            w.desk.step(OPEN + second * SECOND)
         assert not w.desk.book.switches.breakers
         assert state_of(w) is TradingState.REDUCING
 

@@ -111,6 +111,24 @@ def test_a_cancel_that_is_refused_holds_up_no_other_order(tmp_path: Path) -> Non
         assert w.desk.book.differences == ()
 
 
+def test_a_flattening_that_is_called_off_sells_nothing_afterwards(tmp_path: Path) -> None:
+    """Its exit is on record and waits for the stop, which the broker does not take back."""
+    with hosted(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.tick(OPEN, "100", jumped=True)
+        (stop,) = stops(w)
+        broker_of(w).uncancellable = frozenset({stop.tag})
+        w.latch.set(w.ledger, by="me", reason="out", at=at(10), flatten=True)
+        wait(w, at(10), 3, 1)
+        (leaving,) = [o for o in w.desk.book.live_orders() if o.intent.purpose is Purpose.EXIT]
+        assert leaving.state is OrderState.QUEUED
+        w.latch.lift(w.ledger, by="me", reason="no", at=at(10, 0, 5))
+        broker_of(w).uncancellable = frozenset()
+        wait(w, at(10, 1), 10)
+        assert w.order(leaving.intent).code == "NOT_NEEDED"
+        assert w.desk.book.positions and [one.quantity for one in stops(w)] == [10]
+
+
 def moved(row: BrokerOrder) -> BrokerOrder:
     return replace(row, order=replace(row.order, trigger_price=D(80), limit_price=D(80)))
 
@@ -175,6 +193,7 @@ def test_two_orders_under_one_tag_close_entries(tmp_path: Path) -> None:
     [
         pytest.param({"quantity": 0}, "quantity 0", id="no shares"),
         pytest.param({"quantity": -10}, "quantity -10", id="negative"),
+        pytest.param({"quantity": 11}, "quantity 11", id="more than was ordered"),
         pytest.param({"price": D("NaN")}, "price NaN", id="price that is no number"),
         pytest.param({"price": D(0)}, "price 0", id="for nothing"),
         pytest.param({"charges": D("Infinity")}, "charges Infinity", id="charges without end"),

@@ -503,6 +503,21 @@ def test_an_exit_of_nothing_is_denied(tmp_path: Path) -> None:
         assert w.order(nothing).code == "WOULD_FLIP"
 
 
+def test_a_flattening_goes_on_where_two_stops_stand_in_its_way(tmp_path: Path) -> None:
+    """The entry filled in two parts: two cancels and an exit, two orders a second are allowed."""
+    with world(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.tick(OPEN, "100", volume=60, jumped=True)
+        w.tick(OPEN + SECOND, "99.50", volume=5_000)
+        for second in range(2, 6):
+            w.desk.step(OPEN + second * SECOND)
+        assert sorted(stop.quantity for stop in stops(w)) == [4, 6]
+        flatten(w, at(11))
+        for second in range(4):
+            w.desk.step(at(11, 0, second))
+        assert not w.desk.book.positions and not stops(w)
+
+
 def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         buy(w)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kasauti.execution.conditions import Conditions
 from kasauti.execution.controls import CONTROLS, Comparison, Control, GateInput
 from kasauti.execution.controls.model import ENTRY, EVERY
 from kasauti.execution.events import TradingState
@@ -25,6 +26,7 @@ from kasauti.execution.self_test import (
     TRIPS,
     UNUSED,
 )
+from kasauti.execution.usage import Usage
 
 BY_ID = {control.id: control for control in CONTROLS}
 D = Decimal
@@ -47,6 +49,14 @@ def given(**changes: Any) -> GateInput:
 def closing(**changes: Any) -> GateInput:
     intent = replace(INTENT, purpose=Purpose.EXIT, side=OrderSide.SELL, protection=None)
     return replace(used(held=10), intent=replace(intent, **changes))
+
+
+def taken(shares: int) -> Usage:
+    return replace(UNUSED, held=10, spoken_for=shares)
+
+
+def of_series(name: str) -> GateInput:
+    return given(reference=Reference("TEST", DAY_BEFORE, D(100), series=name))
 
 
 def told(**changes: Any) -> GateInput:
@@ -91,6 +101,21 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K05", "limit entry", HEALTHY, True),
     ("K05", "stop entry", asked(trigger_price=D("100.50")), False),
     ("K05", "stop order", closing(purpose=Purpose.STOP, trigger_price=D("95")), True),
+    ("K05", "a short of delivery", asked(side=OrderSide.SELL), False),
+    (
+        "K05",
+        "an intraday short",
+        asked(side=OrderSide.SELL, product=Product.INTRADAY),
+        True,
+    ),
+    ("K06", "series EQ", of_series("EQ"), True),
+    ("K06", "series of trade to trade", of_series("BE"), False),
+    (
+        "K06",
+        "sale of what has become trade to trade",
+        replace(of_series("BE"), intent=closing().intent),
+        True,
+    ),
     ("K06", "off tick", asked(limit_price=D("101.005")), False),
     ("K06", "trigger off tick", closing(trigger_price=D("95.001")), False),
     ("K06", "zero price", asked(limit_price=D(0)), False),
@@ -207,6 +232,8 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K29", "set back behind our last order", used(last_sent=seconds(-60)), False),
     ("K30", "exit of all", closing(), True),
     ("K30", "exit of more", closing(quantity=11), False),
+    ("K30", "exit beside a resting stop", replace(closing(), usage=taken(10)), False),
+    ("K30", "exit of what is left", replace(closing(quantity=4), usage=taken(6)), True),
     ("K30", "exit of nothing", replace(closing(), usage=UNUSED), False),
     ("K30", "exit the wrong way", closing(side=OrderSide.BUY), False),
     ("K30", "entry against a short", used(held=-5), False),
@@ -294,6 +321,27 @@ def test_the_table_above_names_every_input() -> None:
     names = {item.name for item in fields(GateInput)} - {"now", "intent", "faults"}
     assert names == set(JUDGED_BY)
     assert set(" ".join(JUDGED_BY.values()).split()) == set(BY_ID) - {"K05"}
+
+
+NOT_TOLD = {
+    "login_day": "K26",
+    "ip": "K26",
+    "registered_ip": "K26",
+    "feed_at": "K27",
+    "order_feed_at": "K27",
+    "broker_time": "K29",
+    "halted": "K32",
+    "market_halted": "K32",
+    "restricted": "K21",
+}
+
+
+@pytest.mark.parametrize("name", NOT_TOLD)
+def test_what_a_broker_does_not_tell_denies(name: str) -> None:
+    ruling = judge(CONTROLS, told(**{name: None}))
+    refused = {decision.control for decision in ruling.decisions if not decision.passed}
+    assert (ruling.passage, refused) == (Passage.DENIED, {NOT_TOLD[name]})
+    assert getattr(Conditions(), name) is None, "a broker that says nothing of it has said nothing"
 
 
 NAN = D("NaN")

@@ -248,7 +248,7 @@ def test_differences_close_entries_until_they_are_gone(tmp_path: Path) -> None:
         assert any("differ" in message for _, message in w.ledger.outbox())
         w.tick(at(11), "94")
         assert "TEST" not in w.desk.book.positions, "exits go on"
-        for second in (20, 40):
+        for second in (20, 40, 41, 42):
             w.desk.step(at(11, 0, second))
         assert w.desk.book.differences == (), "the order is adopted"
         assert w.desk.book.trading_state.value == "ACTIVE"

@@ -15,7 +15,7 @@ from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.conditions import LiveQuote
 from kasauti.execution.controls import CONTROLS
 from kasauti.execution.events import GateDecided, OrderMoved
-from kasauti.execution.frames import controls_frame
+from kasauti.execution.frames import controls_frame, not_evaluated
 from kasauti.execution.gate import Passage
 from kasauti.execution.limits import Review
 from kasauti.execution.model import Intent, Offset, Order, OrderSide, Outcome, Protection, Scope
@@ -25,8 +25,10 @@ from tests.execution.world import (
     DAYS,
     LIMITS,
     OPEN,
+    TOMORROW,
     YESTERDAY,
     World,
+    at,
     bars_of,
     entry,
     permit,
@@ -53,6 +55,22 @@ def test_an_accepted_order_was_judged_by_every_control(tmp_path: Path) -> None:
 def test_a_control_that_was_never_evaluated_is_red(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         assert controls_frame(w.desk.book)["red"].all()
+
+
+def test_a_control_that_spoke_once_and_fell_silent_is_red(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.desk.submit(entry(), OPEN)
+        w.desk.step(OPEN)
+        assert not not_evaluated(w.desk.book)
+        w.gate._controls = tuple(control for control in CONTROLS if control.id != "K15")
+        now = at(9, 15, day=TOMORROW)
+        late = entry("OTHER", valid_from=now, valid_until=now + timedelta(minutes=1))
+        w.desk.submit(late, now)
+        assert not not_evaluated(w.desk.book), "no order was judged since"
+        w.desk.step(now)
+        assert not_evaluated(w.desk.book) == ["K15"]
+        shown = controls_frame(w.desk.book)
+        assert list(shown["control"][shown["red"]]) == ["K15"]
 
 
 def test_the_same_order_is_denied_when_one_bar_is_stale(tmp_path: Path) -> None:

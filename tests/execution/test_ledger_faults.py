@@ -3,6 +3,7 @@
 Whatever happens, the append is refused by a message, and what stands still verifies.
 """
 
+import json
 import multiprocessing
 import os
 import resource
@@ -12,20 +13,21 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 
 from kasauti.alerts.model import Alert
 from kasauti.alerts.triggers import note
 from kasauti.errors import KasautiError, LedgerError, UsageError
-from kasauti.execution import anchor
+from kasauti.execution import anchor, schema
 from kasauti.execution.audit import audit
 from kasauti.execution.brokers.paper import PaperBroker
-from kasauti.execution.chain import digest
+from kasauti.execution.chain import SEAL, digest, seal_of, sealed
 from kasauti.execution.events import (
     Decision,
     EpochRaised,
@@ -45,11 +47,13 @@ from kasauti.execution.events import (
 )
 from kasauti.execution.latch import Latch
 from kasauti.execution.ledger import SET_BACK, Ledger
-from kasauti.execution.model import Offset, Protection, Scope
+from kasauti.execution.model import Offset, Protection, Purpose, Scope
 from kasauti.execution.place import Place
-from kasauti.market.markets import NSE
+from kasauti.market.calendar import Calendar
+from kasauti.market.markets import NSE, Market
 from tests.execution.test_ledger import filled, make, tamper, tool
 from tests.execution.world import CALENDAR, LIMITS, OPEN, TODAY, entry, world
+from tests.execution.world import closing as leave
 
 REFUSED, NOT_REFUSED = 3, 4
 SECOND = timedelta(seconds=1)
@@ -105,6 +109,56 @@ def test_a_full_disk_refuses_and_what_stands_verifies(tmp_path: Path) -> None:
     assert ledger.verify().ok, "once there is room again it goes on"
 
 
+class VenueElsewhere(PaperBroker):
+    """A broker whose book is not on the disk that is full."""
+
+    def __init__(
+        self, engine: Engine, market: Market, *, calendar: Calendar, cash: Decimal
+    ) -> None:
+        path = Path(str(engine.url.database)).with_name("venue.sqlite")
+        super().__init__(schema.connect(path), market, calendar=calendar, cash=cash)
+
+
+def tries_to_leave(place: Place, *, flatten: bool, purpose: Purpose) -> None:
+    """Fill the disk while an exit is due, and say what works at the broker afterwards."""
+    with world(place.parent, broker_class=VenueElsewhere) as w:
+        wanted = entry()
+        w.desk.submit(wanted, OPEN)
+        w.tick(OPEN, "100" if purpose is Purpose.STOP else "102")
+        w.desk.step(OPEN + SECOND)
+        assert w.working(purpose)
+        if flatten:
+            w.latch.set(w.ledger, by="Asha", reason="test", at=OPEN + SECOND, flatten=True)
+        else:
+            exit_of = leave(wanted, valid_until=OPEN + 60 * SECOND, limit_price=Decimal("90.00"))
+            w.desk.submit(exit_of, OPEN + SECOND)
+        size = place.path.with_name(f"{place.path.name}-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 64_000, size + 64_000))
+        with pytest.raises(LedgerError):
+            for _ in range(1_000):
+                w.ledger.append(LatchChanged(flatten, "test", "x" * 5_000), at=OPEN + SECOND)
+        with pytest.raises(LedgerError):
+            for _ in range(1_000):
+                w.ledger.append(LatchChanged(flatten, "test", "x"), at=OPEN + SECOND)
+        with pytest.raises(LedgerError, match="refused the append"):
+            w.desk.step(OPEN + 2 * SECOND)
+        working = [row.order for row in w.broker.orders() if row.state.is_working]
+        raise LedgerError(" ".join(order.order_type.value for order in working) or "nothing")
+
+
+@pytest.mark.parametrize("flatten", [False, True], ids=["a strategy's exit", "kill --flatten"])
+def test_on_a_full_disk_no_stop_is_taken_back_for_an_exit_that_cannot_go_out(
+    tmp_path: Path, flatten: bool
+) -> None:
+    work = partial(tries_to_leave, flatten=flatten, purpose=Purpose.STOP)
+    assert in_a_child(work, Place(tmp_path / "ledger.sqlite")) == "STOPLOSS_LIMIT"
+
+
+def test_on_a_full_disk_a_kill_still_takes_entries_back(tmp_path: Path) -> None:
+    work = partial(tries_to_leave, flatten=True, purpose=Purpose.ENTRY)
+    assert in_a_child(work, Place(tmp_path / "ledger.sqlite")) == "nothing"
+
+
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_is_read_only_refuses(tmp_path: Path, what: str) -> None:
     open_to_all = tmp_path
@@ -158,6 +212,19 @@ def test_a_clock_that_was_set_back_is_refused(place: Place) -> None:
     assert ledger.book().latched and ledger.verify().ok
     with pytest.raises(LedgerError, match="clock was set back"):
         ledger.claim(entry(), at=OPEN - timedelta(days=399))
+
+
+def test_what_another_process_says_of_the_time_is_heard(place: Place) -> None:
+    """The time of the desk's last event is kept; one of another desk since then must show."""
+    ledger, desk = make(place), make(place)
+    ledger.append(latch(), at=OPEN)
+    ledger.append(latch(), at=OPEN)
+    epoch = desk.raise_epoch(host="test", at=OPEN)
+    desk.append(Reconciled(()), at=OPEN + timedelta(hours=1), epoch=epoch)
+    desk.append(latch(), at=OPEN + timedelta(hours=1))
+    with pytest.raises(LedgerError, match="clock was set back"):
+        ledger.append(latch(), at=OPEN)
+    ledger.append(latch(), at=OPEN + timedelta(hours=1))
 
 
 @pytest.mark.parametrize(
@@ -472,6 +539,64 @@ def test_a_message_without_an_event_is_found(place: Place) -> None:
     assert "row 77 of outbox belongs to no event" in problems_of(place)
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        pytest.param(
+            "UPDATE outbox SET message = 'all is well' WHERE seq = 3",
+            "the message of event 3 was changed",
+            id="edited",
+        ),
+        pytest.param(
+            "DELETE FROM outbox WHERE seq = 3", "the message of event 3 is missing", id="dropped"
+        ),
+        pytest.param(
+            "INSERT INTO outbox VALUES (4, 'all is well')",
+            "the message of event 4 was added",
+            id="planted",
+        ),
+    ],
+)
+def test_a_message_that_is_not_its_events_is_found(place: Place, statement: str, told: str) -> None:
+    ledger = make(place)
+    for number in range(2):
+        ledger.append(latch(number), at=OPEN, alert=note(f"it burns {number}"))
+    ledger.append(latch(2), at=OPEN)
+    assert ledger.verify().ok and not problems_of(place)
+    with tool(place) as connection:
+        if place.url is None:
+            for name in ("outbox_no_update", "outbox_no_delete"):
+                connection.execute(f"DROP TRIGGER {name}")
+        else:
+            connection.execute("ALTER TABLE outbox DISABLE TRIGGER USER")
+        connection.execute(statement)
+    assert ledger.verify().problems == (told,)
+    ledger.close()
+    assert told in problems_of(place)
+
+
+def test_messages_of_before_they_were_sealed_are_taken_as_they_are(tmp_path: Path) -> None:
+    place = Place(tmp_path / "ledger.sqlite")
+    ledger = make(place)
+    ledger.append(latch(), at=OPEN)
+    with tool(place) as connection:
+        connection.execute("INSERT INTO outbox VALUES (2, 'from an older version')")
+    assert ledger.verify().ok
+    ledger.append(latch(), at=OPEN, alert=note("sealed"))
+    assert ledger.verify().ok and not problems_of(place)
+
+
+def test_the_seal_of_a_message_is_no_part_of_its_event() -> None:
+    empty = sealed("{}", "m")
+    assert seal_of(empty) == seal_of(sealed('{"a":1}', "m")) and json.loads(empty).keys() == {SEAL}
+    for event in (latch(), GateDecided("k", False, "CODE", (), "h"), EpochRaised("test")):
+        kind, payload = to_json(event)
+        assert SEAL not in json.loads(payload)
+        assert from_json(kind, sealed(payload, "m")) == event
+        assert for_book(kind, sealed(payload, "m")) == for_book(kind, payload)
+        assert seal_of(payload) is None
+
+
 WEAKER = [
     "CREATE OR REPLACE TRIGGER kasauti_events_append_only BEFORE UPDATE ON events "
     "FOR EACH STATEMENT EXECUTE FUNCTION kasauti_append_only()",
@@ -529,7 +654,7 @@ def test_a_trigger_that_does_not_guard_is_told_before_it_is_put_back(
         else:
             connection.execute("ALTER TABLE events DISABLE TRIGGER USER")
     assert "is missing, off or another" in problems_of(place)
-    if how == "dropped":
+    if how == "dropped" or place.url is None:
         assert not problems_of(place), "it was put back"
 
 

@@ -9,17 +9,26 @@ import pytest
 
 from kasauti.execution.brokers.base import BrokerOrder, BrokerPosition
 from kasauti.execution.brokers.paper import PaperBroker
-from kasauti.execution.events import FundsAdopted, OrderAdopted, PositionAdopted
+from kasauti.execution.events import (
+    FundsAdopted,
+    OrderAdopted,
+    OrderFilled,
+    PositionAdopted,
+    SessionClosed,
+    TradingState,
+)
 from kasauti.execution.gate import Snapshot
 from kasauti.execution.ledger import Entry
 from kasauti.execution.model import (
     ADOPTED,
     Fill,
+    Offset,
     Order,
     OrderSide,
     OrderType,
     Product,
     Purpose,
+    Scope,
     tag_of,
 )
 from kasauti.execution.orders import OrderState
@@ -32,7 +41,7 @@ from kasauti.execution.reconcile import (
 )
 from kasauti.execution.signals import Candidate, signals_for
 from tests.execution.replays import GENOME
-from tests.execution.world import LIMITS, OPEN, World, at, bars_of, entry, world
+from tests.execution.world import LIMITS, OPEN, PROTECTION, TODAY, World, at, bars_of, entry, world
 
 D = Decimal
 SECOND = timedelta(seconds=1)
@@ -189,6 +198,30 @@ def test_an_adopted_position_is_stopped_five_percent_under_the_last_close(tmp_pa
         assert (stop.intent.trigger_price, stop.intent.quantity) == (D("95.00"), 12)
 
 
+def test_shares_that_were_sold_twice_close_entries_until_a_person_acts(tmp_path: Path) -> None:
+    """A broker without our venue's check executed the stop and, as the price came back, the target.
+
+    Nothing is bought back on its own: a purchase that is told late would be doubled by it.
+    """
+    both = replace(PROTECTION, target=Offset(D(5)))
+    with world(tmp_path, scope=Scope.PAPER) as w:
+        w.desk.submit(entry(protection=both), OPEN)
+        w.tick(OPEN, "100", jumped=True)
+        now = wait(w, 10)
+        for purpose, price in ((Purpose.STOP, "95.00"), (Purpose.TARGET, "105.05")):
+            (view,) = w.working(purpose)
+            tag = view.intent.tag
+            sold = Fill(f"x{purpose}", tag, "TEST", OrderSide.SELL, 10, D(price), D(0), now)
+            w.ledger.append(OrderFilled(sold), at=now, epoch=w.lease.epoch)
+        w.broker.transfer(shares={"TEST": -20})
+        w.desk.step(now + SECOND)
+        told = "TEST: -10 by our own closing orders, more than was held"
+        assert any(text.startswith(told) for text in w.desk.book.differences)
+        assert told in alerts(w)
+        assert w.desk.book.trading_state is TradingState.REDUCING
+        assert not w.working(Purpose.STOP) and not w.working(Purpose.EXIT)
+
+
 def test_money_from_outside_is_capital_and_no_profit(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         w.broker.transfer(D("2500.25"))
@@ -201,6 +234,29 @@ def test_money_from_outside_is_capital_and_no_profit(tmp_path: Path) -> None:
         w.desk.close_session(at(15, 30), {})
         assert w.desk.book.days[-1].profit == 0
         assert "+2500.25 came from outside" in alerts(w)
+
+
+def test_money_that_vanished_is_a_loss_that_only_a_person_accepts(tmp_path: Path) -> None:
+    """A penalty, a charge that nobody knew, a loss that was not booked: the limits must see it."""
+    with world(tmp_path, scope=Scope.PAPER) as w:
+        w.broker.transfer(-LIMITS.daily_loss)
+        now = wait(w, 60)
+        book = w.desk.book
+        assert book.differences == ()
+        assert (book.capital, book.equity()) == (D(100_000), D(98_000))
+        assert list(book.switches.breakers) == ["K22"]
+        assert "-2000.00 is lost, and counts as a loss" in alerts(w)
+        w.desk.resume(by="Asha", reason="I have withdrawn it", now=now)
+        w.desk.step(now + SECOND)
+        assert w.desk.book.differences == ()
+        w.ledger.append(SessionClosed(TODAY, {}), at=at(15, 30), epoch=w.lease.epoch)
+        assert w.desk.book.days[-1].profit == -2_000
+
+
+def test_money_that_went_out_was_capital_in_older_ledgers(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.ledger.append(FundsAdopted(D(-500)), at=OPEN, epoch=w.lease.epoch)
+        assert (w.desk.book.capital, w.desk.book.lost) == (D(99_500), D(0))
 
 
 def test_a_paisa_is_a_difference(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_nothing_breaks_and_everything_happens(tmp_path: Path) -> None:
         pytest.param({"K01", "K03"}, 1, "while trading is stopped", id="entries after a stop"),
         pytest.param({"K12"}, 2, "over the value limits", id="too much in open entries"),
         pytest.param({"K14"}, 2, "takes a slot that is taken", id="too many positions"),
-        pytest.param({"K15"}, 4, "over the gross limit", id="too much altogether"),
+        pytest.param({"K15"}, 2, "over the gross limit", id="too much altogether"),
         pytest.param({"K16"}, 5, "orders a second", id="too many orders a second"),
         pytest.param({"K30"}, 5, "sells more than is held", id="more sold than is held"),
         pytest.param({"K35"}, 1, "is trade 6 of 5", id="too many trades a day"),

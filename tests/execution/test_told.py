@@ -186,8 +186,9 @@ def test_what_a_desk_does_is_told(
 ) -> None:
     with world(tmp_path) as w:
         does(w)
-        (told,) = [alert for alert in alerts_of(w) if alert.trigger == trigger]
-    assert told.severity is severity
+        told = [alert for alert in alerts_of(w) if alert.trigger == trigger]
+    assert {alert.severity for alert in told} == {severity}
+    assert len({alert.incident for alert in told}) == 1, "one incident, one message"
 
 
 def test_a_broker_that_cannot_be_read_is_an_api_failure_and_over_when_it_answers(

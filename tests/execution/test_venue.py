@@ -183,7 +183,7 @@ def test_the_account_survives_with_quotes_halts_and_listings(make: Make, ledger:
     assert again.orders() == broker.orders()
     assert again.positions() == broker.positions()
     assert again.funds() == broker.funds()
-    assert again.conditions(OPEN).halted == {"TEST"}
+    assert again.conditions(OPEN).halted == frozenset({"TEST"})
     assert "halted" in order(again, "C")
 
 
@@ -261,7 +261,7 @@ def test_a_halted_symbol_neither_matches_nor_takes_orders(make: Make) -> None:
     broker.feed("low", OPEN + MINUTE, {"TEST": D(90)})
     assert not broker.trades() and row(broker, "B").state is OrderState.OPEN
     assert "halted" in order(broker, "C")
-    assert broker.conditions(OPEN).halted == {"TEST"}
+    assert broker.conditions(OPEN).halted == frozenset({"TEST"})
     broker.resume("TEST")
     broker.feed("lower", OPEN + 2 * MINUTE, {"TEST": D(89)})
     assert row(broker, "B").state is OrderState.FILLED
@@ -292,7 +292,7 @@ def test_a_call_auction_ends_with_the_price_of_its_own_symbol(make: Make) -> Non
         broker.call(symbol)
     order(broker, "B", limit="99.00")
     broker.feed("another's", OPEN + MINUTE, {"OTHER": D(5)}, jumped=True)
-    assert broker.conditions(OPEN).halted == {"TEST"}
+    assert broker.conditions(OPEN).halted == frozenset({"TEST"})
     broker.feed("indicative", OPEN + 2 * MINUTE, {"TEST": D(98)})
     assert not broker.trades()
     assert "closed" in order(broker, "NIGHT", when=at(3)), "a call auction has its session's hours"

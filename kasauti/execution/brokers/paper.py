@@ -157,6 +157,7 @@ class PaperBroker:
             broker_time=now,
             halted=frozenset(symbol for symbol in stopped if symbol != MARKET),
             market_halted=MARKET in stopped,
+            restricted=frozenset(),  # no exchange is there to restrict anything
             quoted=bool(quotes),
             quotes={
                 symbol: LiveQuote(quote.last, quote.bid, quote.ask, self._quoted_at.get(symbol))

@@ -68,12 +68,13 @@ def reconciled(given: GateInput) -> tuple[bool, dict[str, str]]:
 
 
 def reduce_only(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K30: a closing order closes, at most to flat."""
-    intent, held = given.intent, need(given.usage, "usage").held
-    figures = {"held": str(held), "quantity": str(intent.quantity)}
+    """K30: a closing order closes, at most to flat, together with those that work already."""
+    intent, used = given.intent, need(given.usage, "usage")
+    held, taken = used.held, used.spoken_for
+    figures = {"held": str(held), "quantity": str(intent.quantity), "spoken for": str(taken)}
     if intent.purpose is Purpose.ENTRY:
         return held * intent.side.sign >= 0, figures
-    return held * intent.side.sign < 0 and intent.quantity <= abs(held), figures
+    return held * intent.side.sign < 0 and intent.quantity + taken <= abs(held), figures
 
 
 def lease(given: GateInput) -> tuple[bool, dict[str, str]]:

@@ -55,7 +55,9 @@ def reasonable_quote(given: GateInput) -> tuple[bool, dict[str, str]]:
 def unrestricted(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K21: neither the exchange nor the user has restricted the symbol."""
     symbol = given.intent.symbol
-    listed = symbol in need(given.conditions, "conditions").restricted
+    listed = symbol in need(
+        need(given.conditions, "conditions").restricted, "restrictions of the exchange"
+    )
     own = symbol in need(given.limits, "limits").restricted
     return not listed and not own, {"exchange": str(listed), "own list": str(own)}
 
@@ -86,8 +88,8 @@ def clock(given: GateInput) -> tuple[bool, dict[str, str]]:
 def trades_now(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K32: neither the symbol nor the market is halted."""
     conditions = need(given.conditions, "conditions")
-    halted = given.intent.symbol in conditions.halted
-    market = conditions.market_halted
+    halted = given.intent.symbol in need(conditions.halted, "halted symbols")
+    market = need(conditions.market_halted, "halt of the market")
     return halted is False and market is False, {"symbol": str(halted), "market": str(market)}
 
 

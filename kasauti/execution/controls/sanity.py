@@ -3,24 +3,30 @@
 from decimal import Decimal
 
 from kasauti.execution.controls.model import EVERY, Control, GateInput, need, number
-from kasauti.execution.model import OrderType, Purpose
+from kasauti.execution.model import OrderSide, OrderType, Product, Purpose
+
+SERIES = ("EQ",)  # no trade to trade (BE, BZ), no debt; an ETF is EQ, too
 
 
 def order_type(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K05: LIMIT or STOPLOSS_LIMIT, and an entry is a plain limit."""
-    kind = given.intent.order_type
+    """K05: LIMIT or STOPLOSS_LIMIT; an entry is a plain limit, and sells short only intraday."""
+    intent, kind = given.intent, given.intent.order_type
     allowed = kind in (OrderType.LIMIT, OrderType.STOPLOSS_LIMIT)
-    return allowed and (given.intent.purpose is not Purpose.ENTRY or kind is OrderType.LIMIT), {
-        "type": kind.value
-    }
+    if intent.purpose is Purpose.ENTRY:
+        short = intent.side is OrderSide.SELL and intent.product is Product.DELIVERY
+        allowed = kind is OrderType.LIMIT and not short
+    figures = {"type": kind.value, "side": intent.side.value, "product": intent.product.value}
+    return allowed, figures
 
 
 def instrument(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K06: a known symbol, whole lots, and positive prices on the tick."""
+    """K06: a known symbol of a series that is traded, whole lots, positive prices on the tick."""
     intent = given.intent
     reference, tick = given.reference, number(given.tick, "tick")
     if intent.purpose is Purpose.ENTRY:
-        need(reference, "symbol")  # what is held can be sold without one
+        series = need(reference, "symbol").series  # what is held can be sold without one
+        if series is not None and series not in SERIES:
+            return False, {"series": series}
     lot = 1 if reference is None else reference.lot
     prices = [number(intent.limit_price, "limit price")]
     if intent.trigger_price is not None:

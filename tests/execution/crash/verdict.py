@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from kasauti.execution.brokers.base import BrokerOrder
 from kasauti.execution.brokers.paper import PaperBroker
-from kasauti.execution.events import EpochRaised, GateDecided, LimitsSealed, Record
+from kasauti.execution.events import CancelAsked, EpochRaised, GateDecided, LimitsSealed, Record
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Purpose
 from kasauti.execution.orders import OrderState
@@ -40,6 +40,7 @@ def problems(run: Run) -> list[str]:
     found += _limits(records, book, broker, requests)
     found += ledger.verify().problems
     found += _twice(book, requests)
+    found += _unasked(records, requests)
     found += _orders(book, broker, requests)
     found += _holdings(book, broker)
     found += _epochs(records)
@@ -57,6 +58,17 @@ def _twice(book: Book, requests: list[wire.Request]) -> list[str]:
     sent = Counter(one.tag for one in requests if one.what == "place")
     most = {tag: 1 + view.never_arrived for tag, view in book.orders.items()}
     return [f"{tag} was sent {count} times" for tag, count in sent.items() if count > most[tag]]
+
+
+def _unasked(records: list[Record], requests: list[wire.Request]) -> list[str]:
+    """No cancel goes out that is not on record: an exit could not follow a stop."""
+    asked = Counter(one.event.tag for one in records if isinstance(one.event, CancelAsked))
+    cancelled = Counter(one.tag for one in requests if one.what == "cancel")
+    return [
+        f"{tag} was cancelled {count} times, on record are {asked[tag]}"
+        for tag, count in cancelled.items()
+        if count > asked[tag]
+    ]
 
 
 def _orders(book: Book, broker: PaperBroker, requests: list[wire.Request]) -> list[str]:
