@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from kasauti.execution.decided import Decided
-from kasauti.execution.model import Fill, OrderSide, Purpose
+from kasauti.execution.model import Fill, OrderSide, Product, Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.projections import Book
 from kasauti.execution.signals import Candidate
@@ -19,6 +19,7 @@ from kasauti.execution.twin_reasons import (
     CONTROL_OF,
     Account,
     Case,
+    Charged,
     why_extra,
     why_missed,
     why_partial,
@@ -26,6 +27,7 @@ from kasauti.execution.twin_reasons import (
 from kasauti.execution.twin_rows import Kind, Leg, Tolerance, TwinRow, Word
 from kasauti.execution.views import ZERO, OrderView
 from kasauti.market.bars import Bars
+from kasauti.market.contract_note import Executed, contract_note
 from kasauti.market.markets import Market
 
 TOLERANCE = Tolerance()
@@ -74,11 +76,6 @@ class Traded:
         return self.value / self.quantity if self.fills else None
 
     @property
-    def charges(self) -> Decimal:
-        """Booked charges."""
-        return sum((fill.charges for fill in self.fills), ZERO)
-
-    @property
     def last(self) -> OrderView | None:
         """The order that filled last, else the newest one."""
         if self.fills:
@@ -124,7 +121,9 @@ def compare(
     """
     day: date = bars.sessions[-1].astype(object)
     legs = expected(bars, candidates, stood, market)
-    return table(legs, traded_on(book, day), Account(bars, stood, market, day, tolerance, decided))
+    charged = charges_of(book, day, market)
+    account = Account(bars, stood, market, day, tolerance, decided, charged)
+    return table(legs, traded_on(book, day), account)
 
 
 def table(
@@ -200,11 +199,11 @@ def _rows(
         if wanted.day == account.day:  # an earlier one stands in its own day's table
             yield row.of(Kind.MISSED, *why_missed(case))
     else:
-        differing = list(_differing(row, wanted, entered))
+        differing = list(_differing(row, wanted))
         yield from differing or [row.of(Kind.SAME, "the same to the tick", True)]
 
 
-def _differing(row: "_Row", engine: Expected, entered: Traded) -> Iterator[TwinRow]:
+def _differing(row: "_Row", engine: Expected) -> Iterator[TwinRow]:
     case, paper, account = row.case, row.paper, row.case.account
     tolerance = account.tolerance
     if engine.day != account.day:
@@ -220,9 +219,10 @@ def _differing(row: "_Row", engine: Expected, entered: Traded) -> Iterator[TwinR
     assert paper.price is not None
     if abs(paper.price - engine.price) >= account.market.tick_size(paper.price, account.day):
         yield row.of(Kind.PRICE, _why_price(case, engine), _near(paper.price, engine, account))
-    due = _due_charges(case, paper, entered)
-    if abs(due - paper.charges) > tolerance.charges:
-        said = f"booked {paper.charges:.2f}, the schedule says {due:.2f}"
+    charged = account.charged.get(case.symbol)
+    is_last = charged is not None and charged.last == paper.fills[-1].tag
+    if charged is not None and is_last and abs(charged.booked - charged.due) > tolerance.charges:
+        said = f"the day's orders were booked {charged.booked:.2f}, due are {charged.due:.2f}"
         yield row.of(Kind.CHARGES, said, False)
 
 
@@ -264,22 +264,38 @@ def _near(price: Decimal | None, engine: Expected, account: Account) -> bool:
     return abs(price - engine.price) <= engine.price * tolerance.price + tolerance.ticks * tick
 
 
-def _due_charges(case: Case, paper: Traded, entered: Traded) -> Decimal:
-    """Return the schedule's charges of the leg; an exit on the day of its entry is intraday."""
-    day, schedule = case.account.day, case.account.market.charges
-    values: dict[str, Decimal] = {}
-    for fill in paper.fills:
-        values[fill.tag] = values.get(fill.tag, ZERO) + fill.quantity * fill.price
-    is_buy = paper.fills[0].side is OrderSide.BUY
-    same_day = case.leg is Leg.EXIT and bool(entered.fills)
-    total = sum(
-        (schedule.charge(day, is_buy, not same_day, value).total for value in values.values()),
-        ZERO,
-    )
-    if same_day:  # what the entry paid as a delivery is corrected with its exit
-        intraday = schedule.charge(day, not is_buy, False, entered.value).total
-        total += (intraday - entered.charges) * paper.quantity / entered.quantity
-    return total
+def charges_of(book: Book, day: date, market: Market) -> dict[str, Charged]:
+    """Return for each symbol what its executions of `day` were charged, and should have been.
+
+    Where a foreign order was executed as well, nobody knows by which rules: it is left out.
+    """
+    orders: dict[str, dict[str, Executed]] = {}
+    booked: dict[str, Decimal] = {}
+    last: dict[str, str] = {}
+    foreign: set[str] = set()
+    for fill in book.fills.values():
+        if fill.at.date() != day:
+            continue
+        intent = book.orders[fill.tag].intent
+        if intent.purpose is Purpose.FOREIGN:
+            foreign.add(fill.symbol)
+        mine = orders.setdefault(fill.symbol, {})
+        before = mine.get(fill.tag)
+        mine[fill.tag] = Executed(
+            fill.side is OrderSide.BUY,
+            fill.quantity + (0 if before is None else before.quantity),
+            fill.quantity * fill.price + (ZERO if before is None else before.value),
+            intent.product is Product.INTRADAY,
+        )
+        booked[fill.symbol] = booked.get(fill.symbol, ZERO) + fill.charges
+        last[fill.symbol] = fill.tag
+    return {
+        symbol: Charged(
+            booked[symbol], contract_note(market.charges, day, mine.values()), last[symbol]
+        )
+        for symbol, mine in orders.items()
+        if symbol not in foreign
+    }
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ entry that nobody decided, an exit that a control held up, a refusal of the brok
 Kasauti itself was down, the session shows nothing: that is a fault, and no strategy falls by it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -28,6 +29,15 @@ FORCED = {"FLATTEN": "the kill switch's order", "SQUARE_OFF": "the intraday squa
 
 
 @dataclass(frozen=True)
+class Charged:
+    """Charges of a symbol's day: as the account booked them, as they are due, the last order."""
+
+    booked: Decimal
+    due: Decimal
+    last: str
+
+
+@dataclass(frozen=True)
 class Account:
     """What all legs of one session have in common."""
 
@@ -37,6 +47,7 @@ class Account:
     day: date
     tolerance: Tolerance
     decided: Decided | None
+    charged: Mapping[str, Charged] = field(default_factory=dict)
 
     def held_before(self, genome_hash: str, symbol: str) -> int:
         """Return the shares of `symbol` that the strategy held before the session."""

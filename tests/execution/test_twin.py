@@ -23,6 +23,7 @@ from kasauti.execution.signals import Candidate
 from kasauti.execution.twin import (
     TOLERANCE,
     Traded,
+    charges_of,
     compare,
     over_tolerance,
     table,
@@ -235,7 +236,8 @@ class World:
         book = Book()
         book.orders.update({view.intent.tag: view for view in self.orders})
         book.fills.update({fill.key: fill for fill in self.fills})
-        account = Account(bars, stood, NSE, TODAY, TOLERANCE, self.decided)
+        charged = charges_of(book, TODAY, NSE)
+        account = Account(bars, stood, NSE, TODAY, TOLERANCE, self.decided, charged)
         return table(self.legs, traded_on(book, TODAY), account)
 
 
@@ -310,7 +312,7 @@ CASES = {
     "wrong charges": (
         traded(enters(), filled(ENTRY, "100.05", charges="1.00")),
         Kind.CHARGES,
-        "booked 1.00, the schedule says",
+        "booked 1.00, due are",
         False,
     ),
     "limit not reached": (

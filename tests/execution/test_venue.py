@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import delete
 from sqlalchemy.exc import DatabaseError
 
@@ -27,6 +29,7 @@ from kasauti.execution.orders import OrderState
 from kasauti.execution.place import Place
 from kasauti.execution.schema import broker_events
 from kasauti.market.calendar import Session, TableCalendar
+from kasauti.market.contract_note import Executed, contract_note
 from kasauti.market.markets import NSE
 from tests.execution.world import AUCTIONS, CALENDAR, OPEN, TODAY, TOMORROW, YESTERDAY, at
 
@@ -399,7 +402,7 @@ def test_the_broker_squares_off_what_is_left_of_the_day_for_a_fee(make: Make) ->
     fill = broker.trades()[-1]
     assert (fill.side, fill.quantity, fill.price) == (SELL, 10, D(99))
     legs = NSE.charges.charge(TODAY, False, False, D(990)).total
-    assert fill.charges == legs.quantize(D("0.0001")) + D("23.60")
+    assert fill.charges - D("23.60") == pytest.approx(legs, abs=D("0.0001"))
     assert row(broker, "STOP").state is OrderState.CANCELLED
     assert [(p.quantity, p.product) for p in broker.positions()] == [(3, Product.DELIVERY)]
     broker.feed("again", at(15, 21), {"TEST": D(98)})
@@ -428,6 +431,51 @@ def test_in_a_short_session_the_broker_squares_off_as_long_before_the_close(make
     assert len(broker.trades()) == 1
     broker.feed("after", at(19, 5), {"TEST": D(99)})
     assert len(broker.trades()) == 2
+
+
+def test_part_fills_of_several_orders_add_up_to_the_days_contract_note(make: Make) -> None:
+    broker = make()
+    broker.transfer(shares={"TEST": 100})
+    broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
+    order(broker, "B", quantity=100)
+    broker.feed("thin", OPEN + MINUTE, {"TEST": D(100)}, {"TEST": D(700)})
+    order(broker, "S", SELL, quantity=150, limit="100.00", when=OPEN + 2 * MINUTE)
+    broker.feed("more", OPEN + 3 * MINUTE, {"TEST": D("100.05")}, {"TEST": D(9_000)})
+    assert [fill.quantity for fill in broker.trades()] == [100, 70, 80]
+    sale = 70 * D(100) + 80 * D("100.00")
+    note = contract_note(
+        NSE.charges, TODAY, [Executed(True, 100, D(10_000)), Executed(False, 150, sale)]
+    )
+    assert sum(fill.charges for fill in broker.trades()) == note
+
+
+PURCHASES = st.lists(
+    st.tuples(st.integers(1, 60), st.sampled_from(["95.00", "98.00", "99.50", "101.00"])),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(PURCHASES, st.lists(st.sampled_from(["94.00", "97.00", "99.00", "102.00"]), max_size=4))
+def test_what_the_broker_accepts_it_can_pay_charges_included(
+    tmp_path: Path, wanted: list[tuple[int, str]], prices: list[str]
+) -> None:
+    place = tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite"
+    with closing(Ledger(place, scope=Scope.PAPER, market="nse", at=OPEN)) as ledger:
+        broker = PaperBroker(ledger.engine, NSE, cash=D(10_000), calendar=CALENDAR)
+        broker.feed("open", OPEN, {"TEST": D(100)}, jumped=True)
+        for number, (quantity, limit) in enumerate(wanted):
+            order(broker, f"B{number}", quantity=quantity, limit=limit)
+        for number, price in enumerate(prices):
+            broker.feed(f"{number}", OPEN + (number + 1) * MINUTE, {"TEST": D(price)})
+            spent = sum(fill.quantity * fill.price + fill.charges for fill in broker.trades())
+            assert spent <= 10_000
 
 
 def test_intraday_pays_intraday_charges_and_sells_only_its_own_shares(make: Make) -> None:

@@ -21,7 +21,6 @@ from kasauti.execution import failpoints, schema
 from kasauti.execution.brokers.base import Answer, BrokerOrder, BrokerPosition, Reply
 from kasauti.execution.brokers.matching import Instrument, Phase, Quote
 from kasauti.execution.brokers.paper_book import (
-    Bought,
     Ended,
     Funded,
     Listed,
@@ -130,7 +129,7 @@ class PaperBroker:
             BrokerPosition(
                 symbol,
                 held,
-                held - intraday - book.bought.get(symbol, Bought()).quantity,
+                held - intraday - book.unsettled(symbol),
                 Product.INTRADAY if intraday == held else Product.DELIVERY,
             )
             for symbol, held in book.held.items()

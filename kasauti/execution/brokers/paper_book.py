@@ -12,6 +12,7 @@ from kasauti.execution.brokers.base import BrokerOrder
 from kasauti.execution.brokers.matching import Instrument, Phase, Quote
 from kasauti.execution.model import Fill, Money, Order, OrderSide, Product
 from kasauti.execution.orders import OrderState
+from kasauti.market.contract_note import Executed
 
 ZERO = Decimal(0)
 UNLISTED = Instrument()
@@ -102,15 +103,6 @@ def adapter(kind: str) -> TypeAdapter[Any]:
     return TypeAdapter(_KINDS[kind])
 
 
-@dataclass(frozen=True)
-class Bought:
-    """Shares bought in this session: what an exit today turns from delivery into intraday."""
-
-    quantity: int = 0
-    value: Decimal = ZERO
-    charges: Decimal = ZERO
-
-
 class PaperBook:
     """The fold of the paper broker's events."""
 
@@ -120,11 +112,9 @@ class PaperBook:
         self.day: date | None = None
         self.orders: dict[str, BrokerOrder] = {}
         self.resting: dict[str, None] = {}
-        self.value: dict[str, Decimal] = {}
-        self.charged: dict[str, Decimal] = {}
         self.trades: list[Fill] = []
         self.held: dict[str, int] = {}
-        self.bought: dict[str, Bought] = {}
+        self.executed: dict[date, dict[str, dict[str, Executed]]] = {}
         self.intraday: dict[str, int] = {}
         self.listed: date | None = None
         self.instruments: dict[str, Instrument] = {}
@@ -176,6 +166,18 @@ class PaperBook:
         """Return the last price of `symbol` on `day`, None before its first."""
         return self.prices.get(symbol) if self.day == day else None
 
+    def executed_on(self, day: date, symbol: str) -> dict[str, Executed]:
+        """Return the orders of `symbol` that were executed on `day`, by tag."""
+        return dict(self.executed.get(day, {}).get(symbol, {}))
+
+    def unsettled(self, symbol: str) -> int:
+        """Return the shares bought for delivery on the last day with a price."""
+        if self.day is None:
+            return 0
+        rows = self.executed_on(self.day, symbol).values()
+        signed = (o.quantity if o.is_buy else -o.quantity for o in rows if not o.squared_off)
+        return max(sum(signed), 0)
+
     def held_as(self, symbol: str, product: Product) -> int:
         """Return the shares of `symbol` that an order of `product` can sell."""
         intraday = self.intraday.get(symbol, 0)
@@ -183,7 +185,7 @@ class PaperBook:
 
     def _tick(self, event: Ticked) -> None:
         if event.day != self.day:
-            self.day, self.bought, self.prices, self.volumes = event.day, {}, {}, {}
+            self.day, self.prices, self.volumes = event.day, {}, {}
             self.phases.pop("", None)  # a market-wide halt ends with its day
             self.quotes = {}
         for symbol in event.prices:
@@ -202,8 +204,10 @@ class PaperBook:
             self.resting.pop(fill.tag, None)
         value = fill.quantity * fill.price
         self.trades.append(fill)
-        self.value[fill.tag] = self.value.get(fill.tag, ZERO) + value
-        self.charged[fill.tag] = self.charged.get(fill.tag, ZERO) + fill.charges
+        if fill.at.date() not in self.executed:
+            self.executed = {fill.at.date(): {}}
+        orders = self.executed[fill.at.date()].setdefault(fill.symbol, {})
+        orders[fill.tag] = executed(row.order, fill.quantity, value, orders.get(fill.tag))
         self.cash -= fill.side.sign * value + fill.charges
         self.held[fill.symbol] = self.held.get(fill.symbol, 0) + fill.side.sign * fill.quantity
         if fill.symbol in self.volumes:
@@ -211,31 +215,31 @@ class PaperBook:
         if row.order.product is Product.INTRADAY:
             signed = fill.side.sign * fill.quantity
             self.intraday[fill.symbol] = self.intraday.get(fill.symbol, 0) + signed
-            return
-        before = self.bought.get(fill.symbol, Bought())
-        if fill.side is OrderSide.BUY:
-            self.bought[fill.symbol] = Bought(
-                before.quantity + fill.quantity,
-                before.value + value,
-                before.charges + fill.charges,
-            )
-        elif before.quantity:
-            left = Decimal(max(before.quantity - fill.quantity, 0)) / before.quantity
-            self.bought[fill.symbol] = Bought(
-                max(before.quantity - fill.quantity, 0), before.value * left, before.charges * left
-            )
+
+    def purchases(self) -> list[tuple[Order, int]]:
+        """Return the resting purchases, each with the shares that may still fill."""
+        rows = [self.orders[tag] for tag in self.resting]
+        return [
+            (row.order, row.order.quantity - row.filled)
+            for row in rows
+            if row.order.side is OrderSide.BUY
+        ]
 
     def blocked(self) -> Decimal:
-        """Return the cash that resting purchases may still need."""
-        rows = [self.orders[tag] for tag in self.resting]
-        return sum(
-            (
-                (row.order.quantity - row.filled) * row.order.limit_price
-                for row in rows
-                if row.order.side is OrderSide.BUY
-            ),
-            ZERO,
-        )
+        """Return the value of what resting purchases may still buy, without charges."""
+        return sum((left * order.limit_price for order, left in self.purchases()), ZERO)
+
+
+def executed(
+    order: Order, quantity: int, value: Decimal, before: Executed | None = None
+) -> Executed:
+    """Return an order with this execution on top of those before it."""
+    return Executed(
+        order.side is OrderSide.BUY,
+        quantity + (0 if before is None else before.quantity),
+        value + (ZERO if before is None else before.value),
+        order.product is Product.INTRADAY,
+    )
 
 
 def _resting_state(order: Order) -> OrderState:

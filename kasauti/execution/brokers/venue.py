@@ -16,7 +16,6 @@ from kasauti.execution.brokers.matching import (
     execution_price,
 )
 from kasauti.execution.brokers.paper_book import (
-    Bought,
     Ended,
     Filled,
     PaperBook,
@@ -24,10 +23,12 @@ from kasauti.execution.brokers.paper_book import (
     Phased,
     Placed,
     Triggered,
+    executed,
 )
 from kasauti.execution.model import Fill, Order, OrderSide, OrderType, Product, round_to_tick
 from kasauti.execution.orders import OrderState
 from kasauti.market.calendar import Calendar, Session
+from kasauti.market.contract_note import contract_note
 from kasauti.market.markets import Market
 
 ZERO = Decimal(0)
@@ -130,9 +131,15 @@ class Venue:
         if order.side is OrderSide.SELL:
             held = book.held_as(order.symbol, order.product)
             return "" if order.quantity <= held else f"only {held} shares to sell"
-        value = order.quantity * order.limit_price
-        charges = self.market.charges.charge(at.date(), True, True, value).total
-        return "" if value + charges <= book.cash - book.blocked() else "insufficient funds"
+        promised = sum((self._cost(resting, at) for resting in book.purchases()), ZERO)
+        enough = promised + self._cost((order, order.quantity), at) <= book.cash
+        return "" if enough else "insufficient funds"
+
+    def _cost(self, wanted: tuple[Order, int], at: datetime) -> Decimal:
+        """Return the most that the shares of a purchase can cost, charges included."""
+        order, quantity = wanted
+        value = quantity * order.limit_price
+        return value + self.market.charges.charge(at.date(), True, True, value).total
 
     def _wrong_price(self, book: PaperBook, order: Order, at: datetime) -> str:
         """Return what the exchange has against the order's prices, empty if nothing."""
@@ -283,19 +290,9 @@ class Venue:
     def _charges(
         self, book: PaperBook, order: Order, quantity: int, price: Decimal, at: datetime
     ) -> Decimal:
-        """Return what this fill adds: an order's charges are those of its whole value.
-
-        Selling what was bought today makes both legs intraday; the sale carries the difference.
-        """
+        """Return what this fill adds to the day's contract note of its symbol."""
         schedule, day = self.market.charges, at.date()
-        is_buy = order.side is OrderSide.BUY
-        is_intraday = order.product is Product.INTRADAY
-        bought = Bought() if is_intraday else book.bought.get(order.symbol, Bought())
-        is_delivery = not is_intraday and (is_buy or bought.quantity == 0)
-        value = book.value.get(order.tag, ZERO) + quantity * price
-        total = schedule.charge(day, is_buy, is_delivery, value).total
-        if not is_buy and bought.quantity:
-            share = Decimal(min(quantity, bought.quantity)) / bought.quantity
-            intraday = schedule.charge(day, True, False, bought.value).total
-            total += (intraday - bought.charges) * share
-        return (total - book.charged.get(order.tag, ZERO)).quantize(Decimal("0.0001"))
+        orders = book.executed_on(day, order.symbol)
+        before = contract_note(schedule, day, orders.values())
+        orders[order.tag] = executed(order, quantity, quantity * price, orders.get(order.tag))
+        return contract_note(schedule, day, orders.values()) - before
