@@ -33,6 +33,7 @@ class Trigger(StrEnum):
     MISSED_SCHEDULE = "missed schedule"
     BACKUP_NOT_PROVED = "backup not proved"
     DISK_LOW = "disk low"
+    CALENDAR_ENDS = "calendar ends"
     NEAR_LIMIT = "approaching limit"
     APPROVAL_EXPIRED = "approval expired"
     TWIN = "nightly twin over tolerance"
@@ -205,6 +206,14 @@ TABLE: Mapping[Trigger, Meaning] = {
         "The disk of the state folder is nearly full; once it is full, nothing is traded.",
         "Delete what you do not need, or move the state folder to a larger disk.",
         6 * HOUR,
+        WATCH,
+    ),
+    Trigger.CALENDAR_ENDS: Meaning(
+        WARNING,
+        "The table of the exchange's sessions ends soon; after its last day nothing is traded, "
+        "exits neither.",
+        "Take the version of Kasauti that has the exchange's next list of holidays.",
+        7 * DAY,
         WATCH,
     ),
     Trigger.NEAR_LIMIT: Meaning(

@@ -20,6 +20,7 @@ from kasauti.backups.history import LastProof, last_proof
 from kasauti.errors import KasautiError
 from kasauti.execution import heartbeat
 from kasauti.execution.heartbeat import Heartbeat, Mode
+from kasauti.health.ages import judge_calendar
 from kasauti.health.machine import judge_disk
 from kasauti.health.model import Health
 from kasauti.home import Home
@@ -59,6 +60,16 @@ def disk_low(total: int, free: int, now: datetime) -> list[Raised]:
     return [Raised(f"disk low:{now:%Y-%m-%d %H}", alert, now)]
 
 
+def calendar_ends(last: date, now: datetime) -> list[Raised]:
+    """Return the alert of a table of sessions that ends soon, once a week."""
+    found = judge_calendar(last, now)
+    if found.health is Health.OK:
+        return []
+    year, week, _ = now.isocalendar()
+    alert = alert_of(Trigger.CALENDAR_ENDS, "calendar", found.detail, key=str(last))
+    return [Raised(f"calendar:{year}-{week}", alert, now)]
+
+
 def backup_unproved(found: LastProof, has_ledger: bool, now: datetime) -> list[Raised]:
     """Return the alert of a paper ledger without a proved backup of the last two days."""
     if not has_ledger or found.is_fresh(now):
@@ -94,7 +105,10 @@ class Watch:
         """Return everything that is wrong at `now`."""
         problems: list[str] = []
         found: list[Raised] = []
-        for looking in (self._desk, self._disk, self._backup, self._approvals, self._missed):
+        for looking in (
+            *(self._desk, self._disk, self._backup, self._approvals, self._missed),
+            self._calendar,
+        ):
             try:
                 found += looking(now)
             except (KasautiError, OSError, ValueError, KeyError, sqlite3.Error) as error:
@@ -114,6 +128,9 @@ class Watch:
         found = last_proof(self._home)
         young = now - self._since < timedelta(days=1) and found.proved is None
         return [] if young else backup_unproved(found, has_ledger, now)
+
+    def _calendar(self, now: datetime) -> Iterable[Raised]:
+        return calendar_ends(nse_calendar().last, now)
 
     def _approvals(self, now: datetime) -> Iterable[Raised]:
         return approvals_ended(dict(_approval_ends(self._home.vault)), now)

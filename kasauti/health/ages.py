@@ -10,13 +10,14 @@ from kasauti.execution.heartbeat import Mode
 from kasauti.health import dagster_records
 from kasauti.health.model import Check, Figure, Health
 from kasauti.health.surroundings import Surroundings
-from kasauti.market.calendar import Calendar
+from kasauti.market.calendar import Calendar, nse_calendar
 from kasauti.market.markets import get_market
 
 MARKET = "nse"  # of bars of one's own
 EVENING = time(18, 30)  # when the day's bars are taken in
 GRACE = timedelta(minutes=30)
 FEED_SILENT = timedelta(seconds=60)  # a liquid share trades several times a second
+CALENDAR_LEFT = 30  # days; the exchange lists a year's holidays in early December
 STORED = "market/bars"
 NO_NEWS = "the sample gets no new bars: set KASAUTI_BARS to a folder of your own"
 EVERY_EVENING = (
@@ -56,6 +57,25 @@ def feed(around: Surroundings) -> list[Check]:
         said = f"no tick for {age.total_seconds():.0f} s: start what writes {around.home.feed}"
         return [Check(name, Health.RED, said, figures)]
     return [Check(name, Health.OK, f"last tick at {since:%H:%M:%S}", figures)]
+
+
+def calendar(around: Surroundings) -> list[Check]:
+    """Look how long the table of sessions still lasts: after it, nothing is traded."""
+    return [judge_calendar(nse_calendar().last, around.now)]
+
+
+def judge_calendar(last: date, now: datetime) -> Check:
+    """Return the check of a calendar whose last known day is `last`."""
+    left = (last - now.date()).days
+    figures: dict[str, Figure] = {"last day": str(last), "days left": left}
+    mend = "take the version of Kasauti that has the exchange's next list of holidays"
+    if left < 0:
+        said = f"the sessions after {last} are not known, nothing is traded: {mend}"
+        return Check("calendar", Health.RED, said, figures)
+    if left < CALENDAR_LEFT:
+        said = f"the sessions are known for {left} more days, then nothing is traded: {mend}"
+        return Check("calendar", Health.WARNING, said, figures)
+    return Check("calendar", Health.OK, f"known up to {last}", figures)
 
 
 def bars(around: Surroundings) -> list[Check]:

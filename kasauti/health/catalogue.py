@@ -85,6 +85,11 @@ MEANINGS = (
         "Start what writes the feed again.",
     ),
     Meaning(
+        "calendar",
+        "The exchange's sessions are not known any more; a warning in the 30 days before.",
+        "Take the version of Kasauti that has the next year's holidays.",
+    ),
+    Meaning(
         "bars",
         "At 19:00 of a trading day its bar is missing, or an earlier one is.",
         "Put the new rows into your folder and run `kasauti ingest`.",

@@ -51,6 +51,7 @@ LOOKS = (
     Look(Subject.PROCESSES, "alerts", processes.alerts),
     Look(Subject.PROCESSES, dagster_daemons.NAME, dagster_daemons.look),
     Look(Subject.DATA, "feed", ages.feed),
+    Look(Subject.DATA, "calendar", ages.calendar),
     Look(Subject.DATA, "bars", ages.bars),
     Look(Subject.DATA, "evening run", ages.evening),
     Look(Subject.DATA, "assets", ages.assets),

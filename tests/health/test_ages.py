@@ -14,6 +14,7 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
+from kasauti.alerts import watch
 from kasauti.errors import DataError
 from kasauti.execution import heartbeat
 from kasauti.execution.heartbeat import Heartbeat, Mode
@@ -49,6 +50,24 @@ def test_the_last_session_that_is_due(now: str, due: str) -> None:
 def test_a_day_that_the_calendar_does_not_know_is_not_guessed() -> None:
     with pytest.raises(DataError, match="does not know"):
         ages.last_due(nse_calendar(), datetime(2040, 1, 2, 12, tzinfo=INDIA))
+
+
+@pytest.mark.parametrize(
+    ("now", "health"),
+    [
+        pytest.param("2026-12-01T09:00", Health.OK, id="thirty days"),
+        pytest.param("2026-12-02T09:00", Health.WARNING, id="fewer"),
+        pytest.param("2026-12-31T09:00", Health.WARNING, id="the last day"),
+        pytest.param("2027-01-01T09:00", Health.RED, id="over"),
+    ],
+)
+def test_the_end_of_the_calendar_is_told_before_it_comes(now: str, health: Health) -> None:
+    last = date(2026, 12, 31)
+    found = ages.judge_calendar(last, at(now))
+    assert found.health is health
+    assert found.figures["days left"] == (last - at(now).date()).days
+    raised = watch.calendar_ends(last, at(now))
+    assert [one.alert.trigger for one in raised] == ["calendar ends"] * (health is not Health.OK)
 
 
 @pytest.mark.parametrize(
