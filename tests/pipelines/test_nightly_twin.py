@@ -29,7 +29,7 @@ from tests.pipelines.test_own_bars import (
     project,
 )
 
-NOTHING = Tolerance(Decimal(0), 0, Decimal(0), Decimal(0))
+NOTHING = Tolerance(charges=Decimal(-1))  # not even charges that are right to the paisa
 GENOME = genome_from_genes(BUYS_NEARLY_ALWAYS)
 
 
