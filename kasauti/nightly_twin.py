@@ -124,7 +124,7 @@ def _candidates(
     took_part = {position.genome_hash for position in stood.positions.values()}
     took_part |= {intent.genome_hash for intent in orders}
     for genome_hash in sorted(took_part - approved.keys()):
-        genome, approval = approvals.genome(genome_hash), approvals.ever(genome_hash)
+        genome, approval = desk.genome(genome_hash), approvals.ever(genome_hash)
         if genome is not None and approval is not None:
             score = Decimal(str(approval.scores.get("t_joined", 0)))
             yield Candidate(genome, score, exits_only=genome_hash not in entered), approval

@@ -35,7 +35,7 @@ from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences, References, last_completed
 from kasauti.execution.replay import ReplaySettings, decide, replay_session
 from kasauti.execution.signals import Candidate, Signal, to_intents
-from kasauti.genome import genome_from_genes
+from kasauti.genome import Genome, genome_from_genes
 from kasauti.market.atomic import write_atomically
 from kasauti.market.bars import Bars
 from kasauti.market.calendar import Calendar, Session
@@ -165,15 +165,26 @@ class ReplayDesk:
     def candidates(self) -> list[tuple[Candidate, Approval]]:
         """Return the genomes that hold an approval, or a permit of the replay."""
         found: list[tuple[Candidate, Approval]] = []
-        if self.space.lake.current(APPROVED) is None:
-            return found
-        for row in self.space.lake.read(APPROVED).to_dict("records"):
-            genome = genome_from_genes(json.loads(str(row["genes"])))
+        for genome in self._listed():
             approval = self.approval(genome.hash)
             if approval is not None:
                 score = Decimal(str(approval.scores.get("t_joined", 0)))
                 found.append((Candidate(genome, score), approval))
         return found
+
+    def _listed(self) -> Iterator[Genome]:
+        """Yield the genomes of the last research's approvals, whatever they are worth now."""
+        if self.space.lake.current(APPROVED) is not None:
+            for row in self.space.lake.read(APPROVED).to_dict("records"):
+                yield genome_from_genes(json.loads(str(row["genes"])))
+
+    def genome(self, genome_hash: str) -> Genome | None:
+        """Return a genome that was ever approved.
+
+        Approvals of before 23 November 2026 do not have their genes: the last list may.
+        """
+        listed = (genome for genome in self._listed() if genome.hash == genome_hash)
+        return Approvals(self.space.vault).genome(genome_hash) or next(listed, None)
 
     def approval(self, genome_hash: str) -> Approval | None:
         """Return what lets this genome trade here and now, if anything does.
@@ -257,7 +268,7 @@ class ReplayDesk:
         permitted = {candidate.genome.hash for candidate, _ in self.candidates()}
         found = []
         for genome_hash in sorted({held.genome_hash for held in book.positions.values()}):
-            genome, approval = approvals.genome(genome_hash), approvals.ever(genome_hash)
+            genome, approval = self.genome(genome_hash), approvals.ever(genome_hash)
             if genome_hash not in permitted and genome is not None and approval is not None:
                 found.append((Candidate(genome, Decimal(0), exits_only=True), approval))
         return found

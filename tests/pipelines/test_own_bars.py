@@ -253,6 +253,16 @@ def test_a_new_version_of_the_code_ends_entries_and_no_exit(
     assert (leaving.genome, leaving.exits_only) == (genome, True)
 
 
+def test_an_approval_of_an_older_version_has_its_genes_in_the_last_list(
+    friday: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes this version over with open positions must not lose their exits."""
+    genome = genome_from_genes(BUYS_NEARLY_ALWAYS)
+    monkeypatch.setattr(Approvals, "genome", lambda book, genome_hash: None)
+    assert friday.desk().genome(genome.hash) == genome
+    assert friday.desk().genome("another") is None
+
+
 def test_looking_at_signals_trades_nothing(friday: Project) -> None:
     """`kasauti signals` says that nothing is ordered; the evening's job plays the session."""
     later = monday(friday)
