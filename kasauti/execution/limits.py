@@ -50,6 +50,8 @@ class Limits:
         Price band around the previous close where the market names none (K07).
     cooldown_sessions : int
         Sessions without an entry in a symbol after its stop was hit (K24).
+    low_profit_sessions : int
+        Sessions that a symbol rests whose last trades lost together (K24L).
     orders_a_minute : int
         Everything sent, cancels included (K16).
     repeats : int
@@ -84,6 +86,7 @@ class Limits:
     collar: Decimal = Decimal("0.05")
     band: Decimal = Decimal("0.20")
     cooldown_sessions: int = 1
+    low_profit_sessions: int = 5
     orders_a_minute: int = 120
     repeats: int = 3
     max_drawdown: Decimal = Decimal("0.20")
@@ -117,6 +120,8 @@ class Limits:
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
+_HIGHER = ("cooldown_sessions", "low_profit_sessions")  # more is tighter, and none is allowed
+
 # Ceilings in code: a profile or a setting may be lower, never higher.
 CAPITAL_CEILING = Decimal(10_000_000)
 RISK_CEILING = Decimal("0.05")
@@ -142,7 +147,7 @@ CEILINGS: dict[str, int | Decimal] = {
 def _check(name: str, value: int | Decimal) -> None:
     if isinstance(value, Decimal) and not value.is_finite():
         raise UsageError(f"limit {name} is {value}: it must be a number")
-    if value < 0 or (value == 0 and name != "cooldown_sessions"):
+    if value < 0 or (value == 0 and name not in _HIGHER):
         raise UsageError(f"limit {name} is {value}: it must be above 0")
     if name in CEILINGS and value > CEILINGS[name]:
         raise UsageError(f"limit {name} is {value}, over its ceiling of {CEILINGS[name]}")
@@ -228,7 +233,6 @@ def profile(name: str = DEFAULT_PROFILE) -> Limits:
 
 
 _SEALED = ("profile", "capital")
-_HIGHER = ("cooldown_sessions",)
 _OFTEN = tuple(Review)  # the more often first
 
 

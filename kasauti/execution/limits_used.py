@@ -173,6 +173,7 @@ def _orders(book: Book, limits: Limits, now: datetime | None) -> Iterator[Used]:
     yield Used("entries of one strategy in a symbol today", "K19", most, limits.repeats)
     yield Used("limit price off the last close", "K08", None, limits.collar, Unit.SHARE)
     yield Used("sessions without entry after a stop", "K24", None, limits.cooldown_sessions)
+    yield Used("sessions of rest after losses", "K24L", None, limits.low_profit_sessions)
     listed = ", ".join(limits.restricted) or "none"
     yield Used("own restricted list", "K21", None, listed, Unit.TEXT)
     start = "no start date" if limits.start is None else f"no entry before {limits.start}"

@@ -10,7 +10,7 @@ from kasauti.execution.model import Intent, OrderSide, Purpose
 from kasauti.execution.projections import Book
 from kasauti.execution.references import References
 from kasauti.execution.reviews import review_due
-from kasauti.execution.views import OrderView
+from kasauti.execution.views import ClosedTrade, OrderView
 
 ZERO, NAN = Decimal(0), Decimal("NaN")
 SECOND = timedelta(seconds=1)
@@ -18,6 +18,8 @@ MINUTE = timedelta(minutes=1)
 MOST_SENDS = 2_000  # twice the ceiling of a day
 OLDEST_MARK = timedelta(minutes=15)  # of a held symbol; thin ones trade rarely
 DUPLICATE_WINDOW = timedelta(minutes=10)
+LOW_PROFIT_TRADES = 3  # of one symbol, that together have to bring something
+LOW_PROFIT_LOOK = 20  # sessions; what was longer ago is forgotten
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Usage:
     losing_streak : int
     sessions_since_stop : int or None
         Sessions closed since a stop of this symbol was hit, None if none was.
+    sessions_since_losses : int or None
+        Sessions closed since the last trade of this symbol, if its last `LOW_PROFIT_TRADES` within
+        `LOW_PROFIT_LOOK` sessions lost together; else None.
     profit_today : Decimal
         Equity now less equity at the last close.
     drawdown : Decimal
@@ -80,6 +85,7 @@ class Usage:
     working_entries: int
     losing_streak: int
     sessions_since_stop: int | None
+    sessions_since_losses: int | None
     profit_today: Decimal
     drawdown: Decimal
     strategy_value: Decimal
@@ -130,6 +136,7 @@ def usage(
         working_entries=sum(1 for view in same if view.intent.purpose is Purpose.ENTRY),
         losing_streak=book.streak,
         sessions_since_stop=_sessions_since_stop(book, intent.symbol),
+        sessions_since_losses=_sessions_since_losses(book, intent.symbol),
         profit_today=equity - book.opening_equity(),
         drawdown=drawdown(book, equity),
         strategy_value=sum((v for _, g, v in values if g == intent.genome_hash), ZERO),
@@ -275,3 +282,16 @@ def _sessions_since_stop(book: Book, symbol: str) -> int | None:
         if trade.symbol == symbol and trade.reason is Purpose.STOP:
             return sum(1 for day in book.days if day.day >= trade.exit_time.date())
     return None
+
+
+def _sessions_since_losses(book: Book, symbol: str) -> int | None:
+    days = [result.day for result in book.days[-LOW_PROFIT_LOOK:]]
+    lost: list[ClosedTrade] = []
+    for trade in reversed(book.trades):
+        if len(lost) == LOW_PROFIT_TRADES or (days and trade.exit_time.date() < days[0]):
+            break
+        if trade.symbol == symbol:
+            lost.append(trade)
+    if len(lost) < LOW_PROFIT_TRADES or sum(trade.profit for trade in lost) >= 0:
+        return None
+    return sum(1 for day in days if day >= lost[0].exit_time.date())

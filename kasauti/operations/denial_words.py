@@ -30,6 +30,7 @@ MEANINGS: dict[str, str] = {
     "DAILY_LOSS": "the daily loss limit was reached",
     "DRAWDOWN": "the account had fallen too far from its peak",
     "COOLDOWN": "the symbol's stop was hit a short while before",
+    "LOW_PROFIT": "the symbol rested, its last trades had lost together",
     "SESSION": "the market was shut or the time for entries was over",
     "LOGIN": "there was no fresh login at the broker",
     "FEED": "prices or order news had stopped coming",

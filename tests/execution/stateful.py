@@ -68,6 +68,7 @@ LIMITS = replace(
     losing_streak=10,
     orders_a_second=5,
     cooldown_sessions=0,
+    low_profit_sessions=0,
 )
 TICK = Decimal("0.05")
 PERMIT = replace(world.permit(Scope.PAPER), valid_until=world.at(0, day=date(2027, 1, 1)))

@@ -112,6 +112,7 @@ def drawn(small: int) -> st.SearchStrategy[Limits]:
         "max_drawdown": st.integers(1, 20).map(lambda n: D(n) / 100),
         "strategy_share": st.integers(1, 10).map(lambda n: D(n) / 10),
         "cooldown_sessions": st.integers(0, 5),
+        "low_profit_sessions": st.integers(0, 9),
         "review": st.sampled_from(Review),
         "start": st.none() | st.dates(date(2026, 1, 1), date(2026, 12, 31)),
         "restricted": st.lists(st.sampled_from("ABCD"), unique=True).map(
@@ -134,7 +135,7 @@ def is_as_tight(one: Limits, other: Limits) -> bool:
         match item.name:
             case "profile" | "capital":
                 continue
-            case "cooldown_sessions" | "flatten_on_loss":
+            case "cooldown_sessions" | "low_profit_sessions" | "flatten_on_loss":
                 good = mine >= theirs
             case "review":
                 good = FREQUENT.index(mine) <= FREQUENT.index(theirs)

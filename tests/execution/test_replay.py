@@ -103,7 +103,9 @@ def test_the_replay_trades_what_the_engine_trades() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        roomy = replace(settings(bars).limits, losing_streak=10, cooldown_sessions=0)
+        roomy = replace(
+            settings(bars).limits, losing_streak=10, cooldown_sessions=0, low_profit_sessions=0
+        )
         book = replay(
             Path(folder) / "l.sqlite",
             bars,

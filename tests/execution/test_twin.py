@@ -79,7 +79,7 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortnight]:
     bars = read_bars(NSE_STOCKS, ("ITC", "TATASTEEL", "POWERGRID")).between(0, FIRST + SESSIONS)
     permits = {c.genome.hash: replace(PERMIT, genome_hash=c.genome.hash) for c in CANDIDATES}
     made = settings(bars)
-    limits = replace(made.limits, losing_streak=10, cooldown_sessions=0)
+    limits = replace(made.limits, losing_streak=10, cooldown_sessions=0, low_profit_sessions=0)
     made = replace(made, candidates=CANDIDATES, permits=permits.get, limits=limits)
     path = tmp_path_factory.mktemp("twin") / "ledger.sqlite"
     book = replay(path, bars, made, first=day(bars, FIRST))

@@ -56,6 +56,13 @@ def cooldown(given: GateInput) -> tuple[bool, dict[str, str]]:
     return since is None or since >= wanted, {"sessions": str(since), "wanted": str(wanted)}
 
 
+def low_profit(given: GateInput) -> tuple[bool, dict[str, str]]:
+    """K24L: this symbol's last trades did not lose together, or it has rested since."""
+    since = need(given.usage, "usage").sessions_since_losses
+    wanted = need(given.limits, "limits").low_profit_sessions
+    return since is None or since >= wanted, {"sessions": str(since), "wanted": str(wanted)}
+
+
 def trades_a_day(given: GateInput) -> tuple[bool, dict[str, str]]:
     """K35: new trades of this session, under limits that were sealed for it."""
     used, limits = need(given.usage, "usage").entries_today, need(given.limits, "limits")
@@ -83,6 +90,7 @@ FLOW = (
     Control("K19", "REPEATED", repeated),
     Control("K20", "SELF_CROSS", self_cross),
     Control("K24", "COOLDOWN", cooldown),
+    Control("K24L", "LOW_PROFIT", low_profit),
     Control("K35", "TRADES_A_DAY", trades_a_day),
     Control("K37", "LOSING_STREAK", losing_streak),
 )
