@@ -7,6 +7,7 @@ feed and no broker.
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from kasauti.execution import events as ev
@@ -251,12 +252,15 @@ class Book:
     def _hold(self, fill: Fill, intent: Intent) -> None:
         known = len(self.trades)
         in_order = self.holdings.fill(fill, intent)
-        if not in_order or len(self.trades) != known:
+        if not in_order:  # the trades were made anew
             self.streak = self._losses_in_a_row()
+            return
+        for trade in self.trades[known:]:
+            self.streak = self.streak + 1 if trade.profit < 0 else 0
 
     def _losses_in_a_row(self) -> int:
         losses = 0
-        for trade in reversed(self.trades[self.acknowledged :]):
+        for trade in islice(reversed(self.trades), len(self.trades) - self.acknowledged):
             if trade.profit >= 0:
                 break
             losses += 1
