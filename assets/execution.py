@@ -34,18 +34,31 @@ ENTRY_CHECKS = [
     for spec in checks.check_specs
 ]
 """What an approval rests on, besides the ledger itself."""
+LOOKED_BACK = 50  # runs of a check, of which one has to have been evaluated
 
 
 def red_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> list[str]:
-    """Return the names of those checks whose last evaluation failed as an error."""
-    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    """Return the names of the checks that did not pass when they were last evaluated.
+
+    A run that is under way, failed or was killed leaves checks that were planned and not made: what
+    was found before still counts, and a check of which nothing was ever found is red. One that no
+    run has asked for is not.
+    """
+    asked = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     return sorted(
         f"{key.name} on {key.asset_key.to_user_string()}"
-        for key, record in latest.items()
-        if (seen := record.evaluation) is not None
-        and not seen.passed
-        and seen.severity is dg.AssetCheckSeverity.ERROR
+        for key in asked
+        if (seen := _last_evaluation(instance, key)) is None
+        or (not seen.passed and seen.severity is dg.AssetCheckSeverity.ERROR)
     )
+
+
+def _last_evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> dg.AssetCheckEvaluation | None:
+    history = instance.event_log_storage.get_asset_check_execution_history(key, LOOKED_BACK)
+    found = (record.evaluation for record in history)
+    return next((one for one in found if isinstance(one, dg.AssetCheckEvaluation)), None)
 
 
 @dg.asset(key=INTENTS, deps=[SIGNALS], code_version="2", group_name="execution", pool="orders")
@@ -55,19 +68,24 @@ def intents(
     """Today's signals as intents in the ledger, with what the desk has made of them so far.
 
     Entries rest on checks that are read again here: the run may be started by hand, or days later.
-    Exits rest on none.
+    Exits rest on none, and go first.
     """
     from kasauti.execution.model import Purpose
     from kasauti.operations.tables import outcomes_frame
 
     desk = project.desk()
     wanted = desk.intents(desk.decided())
+    exits = [intent for intent in wanted if intent.purpose is not Purpose.ENTRY]
+    outcomes = broker.submit(exits)
     red = red_checks(context.instance, ENTRY_CHECKS)
     red += [f"the ledger: {problem}" for problem in desk.verify().problems]
     if red:
         context.log.error(f"only exits are committed, these are red: {', '.join(red)}")
-        wanted = [intent for intent in wanted if intent.purpose is not Purpose.ENTRY]
-    frame = outcomes_frame(wanted, broker.submit(wanted))
+        wanted = exits
+    else:
+        entries = [intent for intent in wanted if intent.purpose is Purpose.ENTRY]
+        outcomes = {**outcomes, **broker.submit(entries)}
+    frame = outcomes_frame(wanted, outcomes)
     version = project.workspace().lake.write("execution/intents", frame)
     shown = {"intents": len(frame), "outcomes": table(frame.to_dict("records"))}
     return result(version, {**shown, "entries withheld for": ", ".join(red) or "nothing"}, frame)

@@ -92,7 +92,8 @@ def _compare(
 ) -> TwinCompared:
     day, stood, decided = session.day, session.stood, session.decided
     found = list(_candidates(desk, ledger, day, stood))
-    candidates, genomes = [c for c, _ in found], [c.genome.hash for c, _ in found]
+    candidates = [candidate for candidate, _ in found]
+    genomes = [c.genome.hash for c in candidates if not c.exits_only]
     rows: tuple[TwinRow, ...] = ()
     if found:
         bars = _until(desk.history(found[0][1]), day)

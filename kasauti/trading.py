@@ -172,19 +172,22 @@ class ReplayDesk:
                 found.append((Candidate(genome, score), approval))
         return found
 
-    def _listed(self) -> Iterator[Genome]:
+    def _listed(self, version: str | None = None) -> Iterator[Genome]:
         """Yield the genomes of the last research's approvals, whatever they are worth now."""
         if self.space.lake.current(APPROVED) is not None:
-            for row in self.space.lake.read(APPROVED).to_dict("records"):
+            for row in self.space.lake.read(APPROVED, version).to_dict("records"):
                 yield genome_from_genes(json.loads(str(row["genes"])))
 
     def genome(self, genome_hash: str) -> Genome | None:
         """Return a genome that was ever approved.
 
-        Approvals of before 23 November 2026 do not have their genes: the last list may.
+        Approvals of before 23 November 2026 do not have their genes: the lists in the lake do.
         """
-        listed = (genome for genome in self._listed() if genome.hash == genome_hash)
-        return Approvals(self.space.vault).genome(genome_hash) or next(listed, None)
+        known = Approvals(self.space.vault).genome(genome_hash)
+        lake = self.space.lake
+        lists = reversed(lake.versions(APPROVED)) if known is None else ()
+        listed = (genome for version in lists for genome in self._listed(version))
+        return known or next((one for one in listed if one.hash == genome_hash), None)
 
     def approval(self, genome_hash: str) -> Approval | None:
         """Return what lets this genome trade here and now, if anything does.
@@ -251,13 +254,18 @@ class ReplayDesk:
 
     def signals(self) -> list[Signal]:
         """Return what the strategies want on the last closed bar; nothing is changed by it."""
+        return self._decide()[0]
+
+    def _decide(self) -> tuple[list[Signal], list[Candidate]]:
+        """Return the signals, and whom they were asked of."""
         book = self.book()
         deciding = [*self.candidates(), *self.leaving(book)]
-        if not deciding:
-            return []
+        asked = [candidate for candidate, _ in deciding]
+        if not asked:
+            return [], []
         for _, approval in deciding:  # every reading of sealed warm-up is recorded
             history = self.history(approval)
-        return decide(book, history, self._settings([candidate for candidate, _ in deciding]))
+        return decide(book, history, self._settings(asked)), asked
 
     def leaving(self, book: Book) -> list[tuple[Candidate, Approval]]:
         """Return the strategies that hold a position and may not enter any more.
@@ -276,13 +284,15 @@ class ReplayDesk:
     def decided(self) -> list[Signal]:
         """Decide on the book after the last session, and put it on record; see `signals`."""
         self.catch_up()
-        signals = self.signals()
-        session = self.next_session() if signals or self.candidates() else None
+        signals, asked = self._decide()
+        session = self.next_session() if asked else None
         if session is None:
             return signals
         keys = tuple(sorted(intent.key for intent in self.intents(signals)))
+        genomes = tuple(sorted(candidate.genome.hash for candidate in asked))
+        event = SignalsDecided(session.day, session.open, keys, genomes)
         with closing(self.ledger()) as ledger:
-            record_decision(ledger, SignalsDecided(session.day, session.open, keys), self.now())
+            record_decision(ledger, event, self.now())
         return signals
 
     def catch_up(self) -> None:

@@ -87,8 +87,9 @@ def _serve(home: Home, port: int) -> None:
             if time.monotonic() >= due:
                 due = time.monotonic() + WORD_EVERY
                 say_so(home, running, clock.now())
-                for pid in end_hung(pulse, home.heartbeat, _pids(running), time.monotonic()):
-                    say(f"the desk (process {pid}) gave no sign of life and was ended")
+                ended = end_hung(pulse, home.heartbeat, _desk_of(running), time.monotonic())
+                if ended is not None:
+                    say(f"the desk (process {ended}) gave no sign of life and was ended")
             time.sleep(LOOK_EVERY)
     finally:
         for service in running:
@@ -105,5 +106,7 @@ def say_so(home: Home, running: Sequence[Service], now: datetime, *, stopped: bo
         say(f"{home.supervisor} cannot be written ({error}): `kasauti status` will say so")
 
 
-def _pids(running: Sequence[Service]) -> list[int]:
-    return [one.process.pid for one in running if one.process is not None]
+def _desk_of(running: Sequence[Service]) -> int | None:
+    """Return the pid of the process that keeps the desk."""
+    (desk,) = [one for one in running if one.name == "desk"]
+    return None if desk.process is None else desk.process.pid

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from kasauti.health.supervision import Supervised
 from kasauti.home import PROJECT_ROOT
@@ -31,16 +32,18 @@ class Service:
     wait: float = 0.0
     due: float = field(default=float("-inf"))
     starts: int = 0
+    killed: bool = False
 
     def keep_running(self, now: float, variables: Mapping[str, str]) -> None:
         """Start it if it does not run and it is time; what ran for a while is back at once."""
         if self.process is not None and self.process.poll() is None:
             return
         if self.process is not None:
-            killed = self.process.returncode == -signal.SIGKILL  # not that it cannot start
-            lasted = now - self.started >= LONG_ENOUGH or (killed and not self.wait)
+            lasted = now - self.started >= LONG_ENOUGH
+            killed = self.process.returncode == -signal.SIGKILL and not self.killed
+            self.killed = killed  # once is chance; again and again is a machine without memory
             doubled = min(max(2 * self.wait, WAIT_BEFORE_RESTART), LONGEST_WAIT)
-            self.wait = 0.0 if lasted else doubled
+            self.wait = 0.0 if lasted or killed else doubled
             self.due = now + self.wait
             when = f"in {self.wait:.0f} s" if self.wait else "now"
             say(f"{self.name} ended with code {self.process.returncode}; starting it again {when}")
@@ -52,7 +55,7 @@ class Service:
                 self.command,
                 env={**os.environ, **variables},
                 cwd=PROJECT_ROOT,
-                preexec_fn=_as_child,
+                preexec_fn=partial(_as_child, os.getpid()),
             )
 
     def word(self, now: float, clock: datetime) -> Supervised:
@@ -74,13 +77,15 @@ class Service:
             self.process.wait()
 
 
-def _as_child() -> None:
+def _as_child(keeper: int) -> None:
     """Take SIGINT, which a shell's `&` has children ignore, and end when the keeper is killed.
 
     Orphans would hold the desk's lease and the page's port against the next `kasauti up`.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     LIBC.prctl(END_WITH_PARENT, signal.SIGTERM)
+    if os.getppid() != keeper:  # it was killed before that
+        os._exit(1)
 
 
 def say(text: str) -> None:

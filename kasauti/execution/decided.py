@@ -35,7 +35,8 @@ class Decided:
 
 def record_decision(ledger: Ledger, event: SignalsDecided, now: datetime) -> None:
     """Append what was decided; the same again changes nothing."""
-    digest = hashlib.sha256("\n".join(event.keys).encode()).hexdigest()
+    said = "\n".join([*event.keys, "", *event.genomes])
+    digest = hashlib.sha256(said.encode()).hexdigest()
     ledger.append_all([Entry(event, f"decided:{event.day}:{digest[:16]}")], at=now)
 
 

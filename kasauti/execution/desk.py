@@ -20,6 +20,7 @@ from kasauti.execution.events import (
     Event,
     IntentCommitted,
     IntentDropped,
+    LeftUndecided,
     LimitNeared,
     LimitsSealed,
     ProtectionRevised,
@@ -88,6 +89,7 @@ class Desk:
         self._refused: dict[str, int] = {}  # how often the broker would not cancel an order
         self._asked: dict[str, datetime] = {}  # when this desk last asked for an order's cancel
         self._unheard: dict[str, int] = {}  # fills that the broker's order book alone knows
+        self._told_undecided: set[date] = set()
         self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
         self._snapshot: Snapshot | None = None  # the last one
         self._recalled: dict[str, datetime] = {}  # those that should not work as they do
@@ -131,9 +133,10 @@ class Desk:
         alert = None if replayed else alert_of(Trigger.LIMITS_SEALED, str(day), _in_short(limits))
         if book.self_tested != day:
             tested = SelfTested(day, trip_every_control() if replayed else self_test())
-            left_alone = None if replayed else _undecided(book, day)
-            self._append(tested, now, unique=f"self-test:{day}", alert=left_alone)
+            self._append(tested, now, unique=f"self-test:{day}")
             failpoints.reach("desk.self_tested")
+        if not replayed:
+            self.tell_undecided(now)
         if book.limits_day == day and book.limits is not None:
             limits = tighter(book.limits, limits)
             if limits == book.limits:
@@ -144,6 +147,17 @@ class Desk:
         self._append(sealed, now, unique=f"limits:{day}:{limits.hash}", alert=alert)
         failpoints.reach("desk.limits_sealed")
         return limits
+
+    def tell_undecided(self, now: datetime) -> None:
+        """Tell once a day of what is held and nobody decided on; nothing is done about it."""
+        day = now.date()
+        symbols = self.book.undecided(day)
+        if symbols and day not in self._told_undecided:
+            self._told_undecided.add(day)
+            said = f"Nobody decided on {day}"
+            alert = alert_of(Trigger.NOT_DECIDED, ", ".join(symbols), said, key=str(day))
+            entry = Entry(LeftUndecided(day, symbols), f"undecided:{day}", alert)
+            self.ledger.append_all([entry], at=now, epoch=self._lease.epoch)
 
     def submit(self, intent: Intent, now: datetime) -> Outcome:
         """Commit an intent under its unique key and return its present outcome."""
@@ -456,14 +470,6 @@ class Desk:
         alert: Alert | None = None,
     ) -> None:
         self.ledger.append(event, at=now, epoch=self._lease.epoch, unique=unique, alert=alert)
-
-
-def _undecided(book: Book, day: date) -> Alert | None:
-    """Return the alert of a session for which nobody asked the rules of what is held."""
-    held = sorted(one.symbol for one in book.positions.values() if not one.is_foreign)
-    if not held or (book.decided_until is not None and book.decided_until >= day):
-        return None
-    return alert_of(Trigger.NOT_DECIDED, ", ".join(held), f"Nobody decided on {day}", key=str(day))
 
 
 def _in_short(limits: Limits) -> str:

@@ -139,6 +139,8 @@ class DeskProcess:
             self._beaten = now
             self._hold()
             self._tighten(now, given)
+            if session is not None and now in session:
+                self._hosted.desk.tell_undecided(now)
             self._tell(self._heartbeat(now, session))
 
     # -- looking ---------------------------------------------------------------------------------

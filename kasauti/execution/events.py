@@ -306,11 +306,22 @@ class SignalsDecided:
         When that session opens: what is decided later is hindsight.
     keys : tuple of str
         Of the intents that follow; none where nothing is wanted.
+    genomes : tuple of str
+        The strategies that were asked.
     """
 
     day: date
     opens: datetime
     keys: tuple[str, ...]
+    genomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftUndecided:
+    """A session opened, and nobody had asked the rules of these positions what to do in it."""
+
+    day: date
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -423,6 +434,7 @@ Event = (
     | LimitNeared
     | SessionClosed
     | SignalsDecided
+    | LeftUndecided
     | TwinCompared
     | StrategyDemoted
     | ArmingAsked

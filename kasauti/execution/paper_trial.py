@@ -172,7 +172,8 @@ def trial_of(records: Iterable[Record], needed: int = SESSIONS) -> Trial:
         raise UsageError(f"the paper trial takes {SESSIONS} sessions at least, not {needed}")
     scope, hosts = Scope.REPLAY, {0: ""}
     records = list(records)
-    decided, demoted = decided_for(records), {}
+    decided = decided_for(records)
+    demoted: dict[str, date] = {}
     compared: tuple[str, ...] | None = None
     running: date | None = None
     days: dict[date, _Seen] = {}
@@ -194,7 +195,7 @@ def trial_of(records: Iterable[Record], needed: int = SESSIONS) -> Trial:
             case TwinCompared(day):
                 days.setdefault(day, _Seen()).twin = event
             case StrategyDemoted(genome, day):
-                demoted[genome] = day
+                demoted[genome] = max(day, demoted.get(genome, day))
         if running is not None and not isinstance(event, OPEN_TO_ALL):
             days[running].hosts.add(hosts[record.epoch])
         if isinstance(event, SessionClosed):

@@ -72,7 +72,7 @@ class Book:
         self._spoke: dict[str, datetime] = {}
         self.self_tested: date | None = None
         self.demoted: dict[str, datetime] = {}
-        self.decided_until: date | None = None
+        self.asked_for: tuple[date, frozenset[str]] = (date.min, frozenset())
         self.asked: ev.ArmingAsked | None = None
         self.armed: ev.Armed | None = None
         self.armed_at: datetime | None = None
@@ -334,8 +334,16 @@ class Book:
         self.paid_in = ZERO
 
     def _on_signals_decided(self, event: ev.SignalsDecided, at: datetime) -> None:
-        if at < event.opens:
-            self.decided_until = max(self.decided_until or event.day, event.day)
+        day, asked = self.asked_for
+        if at < event.opens and event.day >= day:
+            before = asked if event.day == day else frozenset[str]()
+            self.asked_for = event.day, before | set(event.genomes)
+
+    def undecided(self, day: date) -> tuple[str, ...]:
+        """Return the symbols held for strategies whose rules nobody asked about `day`."""
+        asked = self.asked_for[1] if self.asked_for[0] == day else frozenset()
+        mine = [one for one in self.positions.values() if not one.is_foreign]
+        return tuple(sorted(one.symbol for one in mine if one.genome_hash not in asked))
 
     def _on_strategy_demoted(self, event: ev.StrategyDemoted, at: datetime) -> None:
         self.demoted[event.genome_hash] = at

@@ -38,6 +38,7 @@ from kasauti.execution.signals import (
     to_intents,
     trailed,
 )
+from kasauti.execution.volumes import volume_of
 from kasauti.market.bars import Bars
 from kasauti.market.calendar import Calendar, Session
 from kasauti.market.markets import Market
@@ -341,12 +342,9 @@ class Player:
 
     def _volumes(self, position: int) -> dict[str, Decimal]:
         """Return the volumes that are known; at one of 0 nothing can be had."""
-        volumes = self._bars.volume[:, position]
-        return {
-            self._bars.symbols[row]: Decimal(repr(float(volumes[row])))
-            for row in self._whole(position)
-            if np.isfinite(volumes[row])
-        }
+        known = {row: volume_of(self._bars, row, position) for row in self._whole(position)}
+        symbols = self._bars.symbols
+        return {symbols[row]: volume for row, volume in known.items() if volume is not None}
 
     def _closes(self, position: int) -> dict[str, Decimal]:
         closes = self._bars.close[:, position]

@@ -20,6 +20,7 @@ from kasauti.execution.orders import OrderState
 from kasauti.execution.twin_engine import Expected, Stood
 from kasauti.execution.twin_rows import Leg, Tolerance, Word
 from kasauti.execution.views import OrderView
+from kasauti.execution.volumes import volume_of
 from kasauti.market.bars import Bars
 from kasauti.market.markets import Market
 
@@ -83,6 +84,17 @@ class Case:
         row = self.account.bars.symbols.index(self.symbol)
         return Decimal(repr(float(getattr(self.account.bars, field)[row, -1])))
 
+    @property
+    def volume(self) -> Decimal | None:
+        """The session's volume, None where it is not reported."""
+        bars = self.account.bars
+        return volume_of(bars, bars.symbols.index(self.symbol), -1)
+
+    @property
+    def most(self) -> int | None:
+        """The shares that could be had, None where nobody knows."""
+        return None if self.volume is None else int(PARTICIPATION * self.volume)
+
     def order_for(self, purpose: Purpose) -> OrderView | None:
         """Return the day's newest order of a purpose."""
         return next((o for o in reversed(self.orders) if o.intent.purpose is purpose), None)
@@ -137,8 +149,7 @@ def why_extra(case: Case) -> Word:
 
 def why_partial(case: Case, ordered: int, filled: int) -> Word:
     """Say why less filled than was ordered."""
-    volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
-    most = int(PARTICIPATION * Decimal(repr(float(volume)))) if volume >= 0 else None
+    volume, most = case.volume, case.most
     if most is not None and filled <= most < ordered:
         return Word(
             f"partial fill: at most {PARTICIPATION:.0%} of the volume of {volume:.0f}", True
@@ -148,6 +159,9 @@ def why_partial(case: Case, ordered: int, filled: int) -> Word:
 
 def _entry_missed(case: Case) -> Word:
     if not case.orders:
+        signal = None if case.engine is None else case.engine.signal
+        if signal is not None and signal.quantity == 0:
+            return Word(f"no order: {signal.reason} at the limit {signal.limit_price}", True)
         position = case.account.stood.positions.get(case.symbol)
         if position is not None:
             return Word("another strategy holds the symbol: one position a symbol", True)
@@ -184,9 +198,8 @@ def _fate(case: Case, order: OrderView) -> Word:
     limit, opened = order.intent.limit_price, case.bar("open")
     if (opened - limit) * order.intent.side.sign >= 0:
         return Word(f"limit not reached: opened at {opened:.2f}, limit {limit}", True)
-    volume = case.account.bars.volume[case.account.bars.symbols.index(case.symbol), -1]
-    if volume >= 0 and int(PARTICIPATION * Decimal(repr(float(volume)))) == 0:
-        return Word(f"no fill: the volume was {volume:.0f}", True)
+    if case.most == 0:
+        return Word(f"no fill: the volume was {case.volume:.0f}", True)
     return Word(f"not filled ({order.state.value}), though it opened at {opened:.2f}", False)
 
 
@@ -196,6 +209,8 @@ def _not_reached(case: Case, purpose: Purpose) -> Word:
     assert engine is not None
     if order is None:
         return Word(f"no {purpose.value.lower()} rested at the broker, the engine's was hit", False)
+    if case.most == 0:
+        return Word(f"no fill: the volume was {case.volume:.0f}", True)
     level = order.intent.trigger_price or order.intent.limit_price
     extreme = case.bar(_extreme(case, is_stop=purpose is Purpose.STOP))
     if case.is_close(level, extreme):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
@@ -358,20 +359,23 @@ def test_daily_bars_deny_the_intraday_entry_that_they_could_not_square_off(tmp_p
 @pytest.mark.parametrize(
     ("volume", "filled"),
     [
-        pytest.param(0.0, 0, id="nothing was traded"),
+        pytest.param((50.0, 50.0, 0.0), 0, id="nothing was traded"),
+        pytest.param((0.0, 0.0, 0.0), 10, id="none is ever reported"),
         pytest.param(9.0, 0, id="a tenth is less than a share"),
         pytest.param(50.0, 5, id="a tenth"),
         pytest.param(float("nan"), 10, id="nobody knows"),
     ],
 )
 def test_a_bar_fills_a_tenth_of_its_volume_at_most(
-    tmp_path: Path, volume: float, filled: int
+    tmp_path: Path, volume: float | tuple[float, ...], filled: int
 ) -> None:
     evening = at(18, day=YESTERDAY)
     with process_in(tmp_path, ReplayClock(evening)) as running:
         turn(running, evening)
         running.ledger.claim(entry(), at=evening)
-        running.account.let_arrive(bars_of({"TEST": [FLAT, FLAT, FLAT]}, volume=volume))
+        bars = bars_of({"TEST": [FLAT, FLAT, FLAT]})
+        bars = replace(bars, volume=np.broadcast_to(np.array(volume), (1, 3)).copy())
+        running.account.let_arrive(bars)
         turn(running, EVENING)
         order = running.ledger.book().order(entry().key)
         assert order is not None and order.filled == filled

@@ -145,15 +145,16 @@ def test_the_open_is_told_once_with_what_is_allowed_and_a_replay_tells_nobody(
 
 
 @pytest.mark.parametrize(
-    ("decided", "tells"),
+    ("decided", "genomes", "tells"),
     [
-        pytest.param(None, ["TEST"], id="nobody asked"),
-        pytest.param(at(8, day=TOMORROW), [], id="asked before the open"),
-        pytest.param(at(9, 16, day=TOMORROW), ["TEST"], id="asked too late"),
+        pytest.param(None, (), ["TEST"], id="nobody asked"),
+        pytest.param(at(8, day=TOMORROW), ("g",), [], id="asked before the open"),
+        pytest.param(at(8, day=TOMORROW), ("other",), ["TEST"], id="another strategy was asked"),
+        pytest.param(at(9, 16, day=TOMORROW), ("g",), ["TEST"], id="asked too late"),
     ],
 )
 def test_a_session_that_nobody_decided_on_is_told_where_something_is_held(
-    tmp_path: Path, decided: datetime | None, tells: list[str]
+    tmp_path: Path, decided: datetime | None, genomes: tuple[str, ...], tells: list[str]
 ) -> None:
     """Dagster was down in the evening: the stop stays, but no rule closes the position."""
     with world(tmp_path, scope=Scope.PAPER) as w:
@@ -162,7 +163,7 @@ def test_a_session_that_nobody_decided_on_is_told_where_something_is_held(
         assert not [one for one in alerts_of(w) if one.trigger == Trigger.NOT_DECIDED]
         opens = at(9, 15, day=TOMORROW)
         if decided is not None:
-            record_decision(w.ledger, SignalsDecided(TOMORROW, opens, ()), decided)
+            record_decision(w.ledger, SignalsDecided(TOMORROW, opens, (), genomes), decided)
         w.desk.open_session(opens + timedelta(minutes=2), LIMITS)
         w.desk.open_session(opens + timedelta(minutes=3), LIMITS)
         told = [one for one in alerts_of(w) if one.trigger == Trigger.NOT_DECIDED]

@@ -15,11 +15,11 @@ from kasauti.execution.decided import Decided
 from kasauti.execution.events import TwinCompared
 from kasauti.execution.ledger import Ledger
 from kasauti.execution.limits import custom
-from kasauti.execution.model import Fill, Intent, Purpose, Scope
+from kasauti.execution.model import Fill, Intent, OrderSide, Purpose, Scope
 from kasauti.execution.orders import OrderState
 from kasauti.execution.projections import Book
 from kasauti.execution.replay import replay
-from kasauti.execution.signals import Candidate
+from kasauti.execution.signals import Candidate, Signal
 from kasauti.execution.twin import (
     TOLERANCE,
     Traded,
@@ -227,10 +227,14 @@ class World:
     held: bool = False
     holder: str = "g"
     volume: float = 1e6
+    volumes: tuple[float, float] | None = None
     decided: Decided | None = DECIDED
 
     def rows(self) -> tuple[TwinRow, ...]:
         bars = bars_of({"TEST": [(100.0, 101.0, 99.0, 100.0)] * 2 + [self.bar]}, volume=self.volume)
+        if self.volumes is not None:
+            before, last = self.volumes
+            bars = replace(bars, volume=np.array([[before, before, last]]))
         positions = {"TEST": replace(HELD, genome_hash=self.holder)} if self.held else {}
         stood = Stood(positions, Decimal(100_000), Decimal(90_000), LIMITS)
         book = Book()
@@ -273,6 +277,10 @@ def traded(legs: list[Expected], made: tuple[list[OrderView], list[Fill]], **mor
     return World(legs, *made, **more)
 
 
+NO_SHARE = Signal(
+    "TEST", "g", Purpose.ENTRY, OrderSide.BUY, 0, Decimal(100), Decimal("101.00"), YESTERDAY,
+    Decimal(1), "less than one share within risk and cash", "v",
+)  # fmt: skip
 GAP = (103.0, 104.0, 102.0, 103.0)
 CASES = {
     "the same": (traded(enters(), filled(ENTRY, "100.05")), Kind.SAME, "to the tick", True),
@@ -459,6 +467,20 @@ CASES = {
         ),
         Kind.MISSED,
         "not needed any more",
+        True,
+    ),
+    "not even one share at the limit": (
+        World([replace(enters(quantity=1)[0], signal=NO_SHARE)]),
+        Kind.MISSED,
+        "no order: less than one share within risk and cash at the limit 101.00",
+        True,
+    ),
+    "a stop on a bar of no volume": (
+        World(
+            leaves("94.95", "stop"), [ended(STOP, OrderState.LAPSED)], held=True, volumes=(1e6, 0)
+        ),
+        Kind.MISSED,
+        "the volume was 0",
         True,
     ),
     "another moment of the bar": (

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
@@ -13,6 +14,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events import DagsterEvent
+from dagster._core.utils import make_new_run_id
 
 from assets.market import BARS
 from kasauti.desk_runner import run_desk
@@ -259,6 +265,7 @@ def test_an_approval_of_an_older_version_has_its_genes_in_the_last_list(
     """Whoever takes this version over with open positions must not lose their exits."""
     genome = genome_from_genes(BUYS_NEARLY_ALWAYS)
     monkeypatch.setattr(Approvals, "genome", lambda book, genome_hash: None)
+    _another_search(friday, genome)
     assert friday.desk().genome(genome.hash) == genome
     assert friday.desk().genome("another") is None
 
@@ -296,6 +303,67 @@ def test_a_red_check_holds_back_entries_of_a_run_that_is_started_by_hand(tmp_pat
     (made,) = traded.asset_materializations_for_node("execution__intents")
     assert made.metadata["entries withheld for"].value == "prices_positive on market/bars"
     assert not own.desk().book().orders
+
+
+@pytest.mark.parametrize(
+    ("before", "withheld"),
+    [
+        pytest.param(True, "nothing", id="what passed before still counts"),
+        pytest.param(False, "prices_positive on market/bars", id="and what failed, too"),
+        pytest.param(None, "prices_positive on market/bars", id="never evaluated is red"),
+    ],
+)
+def test_a_research_run_that_failed_or_is_under_way_traps_no_exit(
+    tmp_path: Path, before: bool | None, withheld: str
+) -> None:
+    """Dagster plans a run's checks when it is created; they stay planned if it never gets there."""
+    genome = genome_from_genes({**BUYS_NEARLY_ALWAYS, "max_bars": 1})
+    cheap(tmp_path / "bars", date(2026, 11, 19))
+    own = project(tmp_path / "bars", tmp_path / "home", "moderate")
+    approve(own, genome, own.profile)
+    cheap(tmp_path / "bars", FRIDAY)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(own, instance, "trade").success
+        later = monday(own)
+        assert run(later, instance, "session").success
+        if before is not None:
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=BARS,
+                    check_name="prices_positive",
+                    passed=before,
+                    metadata={},
+                    severity=dg.AssetCheckSeverity.ERROR,
+                )
+            )
+        planned = dg.AssetCheckKey(BARS, "prices_positive")
+        instance.event_log_storage.store_event(_planned(instance, planned))
+        traded = run(later, instance, "trade")
+    (made,) = traded.asset_materializations_for_node("execution__intents")
+    assert made.metadata["entries withheld for"].value == withheld
+    wanted = later.workspace().lake.read("execution/intents")
+    assert wanted["purpose"].tolist() == ["EXIT"]
+
+
+def _planned(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.EventLogEntry:
+    """Return what Dagster writes of a check when a run is created that will evaluate it."""
+    run = dg.DagsterRun("research", run_id=make_new_run_id())
+    instance.add_run(run)
+    event = DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+        job_name="research",
+        event_specific_data=AssetCheckEvaluationPlanned(
+            asset_key=key.asset_key, check_name=key.name
+        ),
+    )
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level="debug",
+        user_message="",
+        run_id=run.run_id,
+        timestamp=time.time(),
+        dagster_event=event,
+    )
 
 
 def test_a_ledger_that_was_edited_takes_exits_and_no_entry(tmp_path: Path) -> None:

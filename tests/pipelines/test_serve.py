@@ -5,8 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -129,7 +130,30 @@ def test_a_start_that_was_killed_is_tried_again_at_once() -> None:
     service.process.wait()
     service.keep_running(1.0, {})
     assert service.starts == 2, "it did start: somebody killed it"
+    service.process.kill()
+    service.process.wait()
+    service.keep_running(2.0, {})
+    assert service.starts == 2, "killed again: the machine may have no memory"
+    service.keep_running(2.0 + WAIT_BEFORE_RESTART, {})
+    assert service.starts == 3
     service.stop()
+
+
+def test_a_heartbeat_that_cannot_be_read_ends_nothing(home: Home) -> None:
+    home.heartbeat.mkdir(parents=True)
+    assert end_hung(Pulse(), home.heartbeat, os.getpid(), 0.0) is None
+
+
+def test_a_pid_that_is_used_again_is_not_killed(home: Home) -> None:
+    """After a restart of the machine the old heartbeat may name any process."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    beat = Heartbeat(sleeper.pid, 1, NOW - timedelta(days=1), Mode.BARS, "waits")
+    heartbeat.write(home.heartbeat, beat)
+    pulse = Pulse()
+    looks = [end_hung(pulse, home.heartbeat, os.getpid(), float(s)) for s in range(70)]
+    assert not any(looks) and sleeper.poll() is None
+    sleeper.kill()
+    sleeper.wait()
 
 
 def test_a_desk_that_hangs_is_ended_and_followed_by_another(
@@ -141,10 +165,17 @@ def test_a_desk_that_hangs_is_ended_and_followed_by_another(
     worker = until(lambda: beat(home)).pid
     os.kill(worker, signal.SIGSTOP)
     assert desk.process is not None
-    pulse, mine = Pulse(), [desk.process.pid]
-    assert list(end_hung(pulse, home.heartbeat, mine, 0.0)) == []
-    assert list(end_hung(pulse, home.heartbeat, [os.getpid()], HUNG + 1)) == [], "not its child"
-    assert list(end_hung(pulse, home.heartbeat, mine, HUNG + 1)) == [worker]
+    mine = desk.process.pid
+
+    def looking(at: Sequence[float], parent: int | None) -> list[int | None]:
+        pulse = Pulse()
+        return [end_hung(pulse, home.heartbeat, parent, now) for now in at]
+
+    seconds = [float(second) for second in range(int(HUNG) + 2)]
+    assert not any(looking(seconds, os.getpid())), "it is not this process's child"
+    assert not any(looking([0.0, HUNG + 1], mine)), "who was paused himself begins anew"
+    assert not any(looking(seconds[:-1], mine))
+    assert looking(seconds, mine)[-1] == worker
     until(lambda: len(told(ledger, Reconciled)) == 2)
     assert until(lambda: (found := beat(home)) and found.pid != worker and found)
 
