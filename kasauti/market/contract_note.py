@@ -69,3 +69,36 @@ def contract_note(schedule: ChargeSchedule, day: date, orders: Iterable[Executed
     if shares[False] > matched:
         total += depository
     return total.quantize(PAISA_HUNDREDTH)
+
+
+def purchase_reserve(
+    schedule: ChargeSchedule, day: date, orders: Iterable[Executed], quantity: int, limit: Decimal
+) -> Decimal:
+    """Return the most that a purchase for delivery can cost, the day's charges included.
+
+    One that is cheaper than those before it lowers the average price at which shares sold today
+    were bought: a part of their value is taxed as delivery again, however many shares it fills.
+
+    Parameters
+    ----------
+    schedule : ChargeSchedule
+    day : date
+    orders : iterable of Executed
+        Those of the day in the same symbol, before the purchase.
+    quantity : int
+    limit : Decimal
+        The highest price that it may have.
+    """
+    delivered = [order for order in orders if not order.squared_off]
+    bought, sold = (
+        sum(o.quantity for o in delivered if o.is_buy is side) for side in (True, False)
+    )
+    value = quantity * limit
+    most = value + schedule.charge(day, True, True, value).total + PAISA_HUNDREDTH  # two roundings
+    matched = min(bought, sold)
+    if not matched:
+        return most
+    average = sum((o.value for o in delivered if o.is_buy), ZERO) / bought
+    rates = schedule.in_force(day)
+    dearer = rates.stt_delivery + rates.stamp_delivery_buy - rates.stamp_intraday_buy
+    return most + matched * max(average - limit, ZERO) * dearer

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kasauti.market.charges import NSE_CHARGES
-from kasauti.market.contract_note import Executed, contract_note
+from kasauti.market.contract_note import Executed, contract_note, purchase_reserve
 
 D = Decimal
 DAY = date(2026, 7, 15)
@@ -54,6 +54,11 @@ def sold(quantity: int, value: int, *, squared_off: bool = False) -> Executed:
             id="half of the sale was bought today",
         ),
         pytest.param(
+            [bought(1, 100), sold(501, 50_100)],
+            "105.0058",  # 25 + 50.025 + 1.54109 + .05025 + .003 + 4.78644 + 23.6
+            id="one of five hundred and one was bought today",
+        ),
+        pytest.param(
             [sold(100, 10_000), bought(100, 10_000)],
             "27.1481",
             id="sold from the holdings and bought back: nothing is delivered",
@@ -68,6 +73,35 @@ def sold(quantity: int, value: int, *, squared_off: bool = False) -> Executed:
 )
 def test_a_note_is_what_the_rates_give_by_hand(orders: list[Executed], expected: str) -> None:
     assert contract_note(NSE_CHARGES, DAY, orders) == D(expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        # 47525 + 20 + 47.525 + 1.459 + .0476 + 7.1288 + 3.8712, and .0001 for two roundings
+        pytest.param([], "47605.0316", id="nothing before"),
+        pytest.param([bought(500, 52_500)], "47605.0316", id="nothing was given back"),
+        # ... + 500 x (105 - 95.05) x (.001 + .00015 - .00003)
+        pytest.param(
+            [bought(500, 52_500), sold(500, 52_500)],
+            "47610.6036",
+            id="a dearer round trip before: a part of it is delivery again",
+        ),
+        pytest.param(
+            [bought(500, 45_000), sold(500, 45_000)], "47605.0316", id="a cheaper round trip before"
+        ),
+        pytest.param(
+            [bought(500, 52_500, squared_off=True), sold(500, 52_500, squared_off=True)],
+            "47605.0316",
+            id="an intraday round trip is apart",
+        ),
+    ],
+)
+def test_a_purchase_reserves_what_it_can_cost_at_most(
+    before: list[Executed], expected: str
+) -> None:
+    reserve = purchase_reserve(NSE_CHARGES, DAY, before, 500, D("95.05"))
+    assert round(reserve, 4) == D(expected)
 
 
 def second_opinion(orders: Sequence[Executed]) -> float:

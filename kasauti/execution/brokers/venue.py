@@ -28,7 +28,7 @@ from kasauti.execution.brokers.paper_book import (
 from kasauti.execution.model import Fill, Order, OrderSide, OrderType, Product, round_to_tick
 from kasauti.execution.orders import OrderState
 from kasauti.market.calendar import Calendar, Session
-from kasauti.market.contract_note import contract_note
+from kasauti.market.contract_note import contract_note, purchase_reserve
 from kasauti.market.markets import Market
 
 ZERO = Decimal(0)
@@ -131,15 +131,15 @@ class Venue:
         if order.side is OrderSide.SELL:
             held = book.held_as(order.symbol, order.product)
             return "" if order.quantity <= held else f"only {held} shares to sell"
-        promised = sum((self._cost(resting, at) for resting in book.purchases()), ZERO)
-        enough = promised + self._cost((order, order.quantity), at) <= book.cash
-        return "" if enough else "insufficient funds"
+        wanted = [*book.purchases(), (order, order.quantity)]
+        needed = sum((self._reserve(book, *one, at) for one in wanted), ZERO)
+        return "" if needed <= book.cash else "insufficient funds"
 
-    def _cost(self, wanted: tuple[Order, int], at: datetime) -> Decimal:
-        """Return the most that the shares of a purchase can cost, charges included."""
-        order, quantity = wanted
-        value = quantity * order.limit_price
-        return value + self.market.charges.charge(at.date(), True, True, value).total
+    def _reserve(self, book: PaperBook, order: Order, quantity: int, at: datetime) -> Decimal:
+        """Return the most that `quantity` shares of a purchase can still cost."""
+        orders = book.executed_on(at.date(), order.symbol).values()
+        schedule, limit = self.market.charges, order.limit_price
+        return purchase_reserve(schedule, at.date(), orders, quantity, limit)
 
     def _wrong_price(self, book: PaperBook, order: Order, at: datetime) -> str:
         """Return what the exchange has against the order's prices, empty if nothing."""
