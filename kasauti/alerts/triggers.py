@@ -203,7 +203,7 @@ TABLE: Mapping[Trigger, Meaning] = {
     ),
     Trigger.DISK_LOW: Meaning(
         ERROR,
-        "The disk of the state folder is nearly full; once it is full, nothing is traded.",
+        "The disk of the state folder is nearly full; once it is full, no position is opened.",
         "Delete what you do not need, or move the state folder to a larger disk.",
         6 * HOUR,
         WATCH,

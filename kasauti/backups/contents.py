@@ -28,7 +28,16 @@ LINES = ".jsonl"
 WITNESSES = ("*.anchor", "*.head", CURRENT, "state.bin")
 REPLACED = ".replaced"  # a ledger file beside which a database holds the ledger
 MADE_ANEW = ("kernels-*", "mypy")  # folders of caches
-OF_A_PROCESS = ("*.lease", "*.setup", "*.lock", "*.pid", "*.tmp", "*.head-new", "desk.json*")
+OF_A_PROCESS = (
+    "*.lease",
+    "*.setup",
+    "*.lock",
+    "*.pid",
+    "*.tmp",
+    "*.head-new",
+    "*.reserve*",
+    "desk.json*",
+)
 OF_A_DATABASE = ("-wal", "-shm", "-journal")
 
 

@@ -40,6 +40,7 @@ POLL = timedelta(milliseconds=5)
 SET_BACK = timedelta(seconds=1)  # a clock that goes back further is wrong, less is being adjusted
 FEED_GAP = timedelta(seconds=30)  # after a longer silence a price has jumped, not moved
 RECONCILE_EVERY = timedelta(seconds=60)
+NO_ROOM = "the disk is full: exits and stops go on, entries are closed until there is room again"
 
 
 class DeskProcess:
@@ -94,6 +95,7 @@ class DeskProcess:
         self._loaded: tuple[str, date, bool] | None = None
         self._waiting: list[int] = []
         self._problem = ""
+        self._scarce = ""
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Turn until told to stop.
@@ -137,6 +139,7 @@ class DeskProcess:
         self._turned = now
         if now - self._beaten >= BEAT:
             self._beaten = now
+            self._mind_room()
             self._hold()
             self._tighten(now, given)
             if session is not None and now in session:
@@ -204,6 +207,10 @@ class DeskProcess:
             news = news or not isinstance(record.event, CancelAsked)
         self._seq = seq
         return asked, news
+
+    def _mind_room(self) -> None:
+        reserve = self._hosted.reserve
+        self._scarce = "" if reserve is None or reserve.mind() else NO_ROOM
 
     def _hold(self) -> None:
         if not self._hosted.desk.holds_lease:
@@ -335,7 +342,7 @@ class DeskProcess:
             self._reconciled,
             self._last_tick,
             self._spool.refused,
-            self._problem or self._spool.refusal,
+            self._scarce or self._problem or self._spool.refusal,
         )
 
     def _doing(self, now: datetime, session: Session | None, ticking: bool) -> str:

@@ -27,6 +27,7 @@ from kasauti.execution.ledger import Ledger
 from kasauti.execution.model import Fill, Intent, Purpose
 from kasauti.execution.orders import OrderEvent, OrderState
 from kasauti.execution.references import Reference, References, last_completed
+from kasauti.execution.reserve import Reserve
 from kasauti.execution.square_off import square_off
 from kasauti.execution.text import storable
 from kasauti.execution.usage import SECOND, Usage, quotes_of, sent_within, usage
@@ -85,6 +86,8 @@ class Gate:
     ledger, lease, latch, calendar, market, references, permits
         Where the controls' input comes from.
     controls : sequence of Control
+    reserve : Reserve or None
+        Of the ledger's disk; None where the ledger can be played again.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Gate:
         references: References,
         permits: Permits,
         controls: Sequence[Control] = CONTROLS,
+        reserve: Reserve | None = None,
     ) -> None:
         self.__broker = broker
         self._ledger = ledger
@@ -109,6 +113,7 @@ class Gate:
         self._references = references
         self._permits = permits
         self._controls = tuple(controls)
+        self._reserve = reserve
         self._cancels: deque[datetime] = deque(maxlen=MOST_CANCELS)  # when they were asked for
 
     def release(self, intent: Intent, now: datetime, comparison: Comparison | None) -> Ruling:
@@ -252,6 +257,9 @@ class Gate:
             usage=learn("usage", lambda: self._usage(intent, now, conditions)),
             comparison=comparison,
             ledger_head=learn("ledger head", lambda: self._ledger.head()[1]),
+            room=learn(
+                "room on the disk", lambda: self._reserve is None or self._reserve.is_whole()
+            ),
             conditions=conditions,
             self_tested=None if book is None else book.self_tested,
             faults=faults,

@@ -20,7 +20,9 @@ from kasauti.execution.hosts import TRADE_JOB as TRADE_JOB
 from kasauti.execution.latch import Latch
 from kasauti.execution.lease import Lease
 from kasauti.execution.ledger import Ledger
+from kasauti.execution.model import Scope
 from kasauti.execution.references import References
+from kasauti.execution.reserve import Reserve
 from kasauti.market.calendar import Calendar
 from kasauti.market.markets import Market
 
@@ -86,12 +88,15 @@ class Hosted:
         Of its lease.
     since : int
         Number of the ledger's last event before the desk first looked.
+    reserve : Reserve or None
+        Room on the ledger's disk, None where none is needed.
     """
 
     desk: Desk
     feed: PaperFeed
     epoch: int
     since: int
+    reserve: Reserve | None
 
 
 @contextmanager
@@ -128,6 +133,7 @@ def paper_desk(
     with Lease.take(ledger, host=host, at=at) as lease:
         latch = Latch.beside(ledger.path)
         broker = PaperBroker(ledger.engine, market, cash=cash, calendar=calendar)
+        reserve = reserve_of(ledger)
         gate = Gate(
             broker,
             ledger=ledger,
@@ -137,6 +143,7 @@ def paper_desk(
             market=market,
             references=references,
             permits=permits,
+            reserve=reserve,
         )
         desk = Desk(
             ledger=ledger,
@@ -149,4 +156,16 @@ def paper_desk(
         )
         since = ledger.seq()
         desk.start(at)
-        yield Hosted(desk, PaperFeed(broker), lease.epoch, since)
+        yield Hosted(desk, PaperFeed(broker), lease.epoch, since, reserve)
+
+
+def reserve_of(ledger: Ledger) -> Reserve | None:
+    """Return the room that is kept beside `ledger`, None for a replay: it can be played again.
+
+    On a server, too, latch, alerts and heartbeat lie on this machine's disk.
+    """
+    if ledger.scope is Scope.REPLAY:
+        return None
+    reserve = Reserve.beside(ledger.path)
+    reserve.mind()
+    return reserve

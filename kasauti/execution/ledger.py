@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Row, Select, bindparam, select
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kasauti.alerts.model import Alert
 from kasauti.errors import LedgerError
@@ -222,23 +222,12 @@ class Ledger:
         if at.tzinfo is None:
             raise LedgerError(f"event time {at} has no zone: use exchange time")
         try:
-            with self._writer.begin() as connection:
-                head = records.head(connection)
-                spoke = None if head is None else self._desk_time(connection, head)
-                written = []
-                for entry in entries:
-                    if not genesis:
-                        records.fence(entry.event, epoch, head)
-                    record = records.existing(connection, entry.unique)
-                    is_new = record is None
-                    if record is None:
-                        self._require_order(connection, entry.event, at, spoke)
-                        record = records.write(connection, entry, at, epoch, head)
-                        kind = type(record.event).__name__
-                        head = Head(record.seq, record.epoch, at, record.hash, kind)
-                    written.append((record, is_new))
-                failpoints.reach("ledger.before_commit")
-            failpoints.reach("ledger.committed")
+            try:
+                written = self._write(entries, at, epoch, genesis)
+            except DBAPIError as error:
+                if not schema.is_full(error.orig):
+                    raise
+                written = self._write(entries, at, epoch, genesis)  # in the room that was given up
         except SQLAlchemyError as error:
             raise LedgerError(
                 f"{self.place} refused the append: {self.place.said(error)}; "
@@ -246,6 +235,28 @@ class Ledger:
             ) from error
         if any(isinstance(entry.event, SessionClosed) for entry in entries):
             self.keep_anchor()
+        return written
+
+    def _write(
+        self, entries: Sequence[Entry], at: datetime, epoch: int | None, genesis: bool
+    ) -> list[tuple[Record, bool]]:
+        with self._writer.begin() as connection:
+            head = records.head(connection)
+            spoke = None if head is None else self._desk_time(connection, head)
+            written = []
+            for entry in entries:
+                if not genesis:
+                    records.fence(entry.event, epoch, head)
+                record = records.existing(connection, entry.unique)
+                is_new = record is None
+                if record is None:
+                    self._require_order(connection, entry.event, at, spoke)
+                    record = records.write(connection, entry, at, epoch, head)
+                    kind = type(record.event).__name__
+                    head = Head(record.seq, record.epoch, at, record.hash, kind)
+                written.append((record, is_new))
+            failpoints.reach("ledger.before_commit")
+        failpoints.reach("ledger.committed")
         return written
 
     def _desk_time(self, connection: Connection, head: Head) -> datetime:

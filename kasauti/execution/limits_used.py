@@ -84,15 +84,16 @@ def near(rows: Sequence[Used]) -> list[Used]:
     """Return the limits of which 80 % or more is used, so that a person hears of it before.
 
     Not a count of four or less: one of two is half, two of two is all, and a plan that takes its
-    one trade a day is no warning.
+    one trade a day is no warning. Of two limits of one control with the same figures the first.
     """
-    return [
-        row
-        for row in rows
+    found = {
+        (row.control, row.used, row.allowed): row
+        for row in reversed(rows)
         if row.fraction is not None
         and row.fraction >= NEAR
         and not (row.unit is Unit.COUNT and row.allowed < FEW)
-    ]
+    }
+    return [row for row in rows if any(row is kept for kept in found.values())]
 
 
 def _losses(book: Book, limits: Limits, equity: Decimal) -> Iterator[Used]:
@@ -148,7 +149,8 @@ def _values(book: Book, limits: Limits) -> Iterator[Used]:
     allowed = limits.strategy_share * limits.capital
     yield Used("value of one strategy", "K14", most, allowed, money)
     allowed = limits.sector_share * limits.capital
-    yield Used("value in one sector", "K14", None, allowed, money)
+    # No source tells sectors yet, and symbols of unknown sector count as one (`Reference`).
+    yield Used("value in one sector", "K14", gross, allowed, money)
     yield Used("value of open entries", "K12", working, limits.max_open_value, money)
     yield Used("value of one order", "K11", None, limits.max_order_value, money)
     yield Used("shares in one order", "K10", None, limits.max_quantity)

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from sqlalchemy import (
     create_engine,
     event,
 )
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.schema import CreateTable
 
 from kasauti.execution import postgres
 from kasauti.execution.lease import exclusive
+from kasauti.execution.reserve import Reserve
 
 metadata = MetaData()
 
@@ -90,6 +92,7 @@ def _connect_sqlite(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", partial(_make_room, Reserve.beside(path)))
     # Two processes that turn on WAL at the same time can meet a lock that no time-out waits for.
     with exclusive(path.with_name(path.name + ".setup")):
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as driver:
@@ -130,6 +133,18 @@ def _configure(connection: Any, record: Any) -> None:
     # SQLite's own 1,000 pages are a checkpoint every 130 appends; one of them waits 10 ms for it.
     for pragma in ("synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=8000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether SQLite could not grow; a full disk shows in more than one way."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _make_room(reserve: Reserve, context: ExceptionContext) -> None:
+    """Give the reserve up, so that whoever tries again gets through."""
+    if is_full(context.original_exception):
+        reserve.give_up()
 
 
 def _begin(connection: Connection) -> None:

@@ -122,6 +122,7 @@ HEALTHY = GateInput(
     usage=UNUSED,
     comparison=COMPARED,
     ledger_head="0" * 64,
+    room=True,
     conditions=CONDITIONS,
     self_tested=DAY,
 )

@@ -245,6 +245,7 @@ ROWS: list[tuple[str, str, GateInput, bool]] = [
     ("K32", "the market is halted", told(market_halted=True), False),
     ("K33", "yesterday's self-test", given(self_tested=DAY_BEFORE), False),
     ("K34", "no head", given(ledger_head=""), False),
+    ("K34", "a full disk", given(room=False), False),
     ("K35", "one left", used(entries_today=1), True),
     ("K35", "none left", used(entries_today=2), False),
     ("K35", "yesterday's limits", given(limits_day=DAY_BEFORE), False),
@@ -303,6 +304,7 @@ JUDGED_BY = {
     "comparison": "K28",
     "lease_held": "K31",
     "ledger_head": "K34",
+    "room": "K34",
     "conditions": "K09C K09Q K09R K09W K21 K26 K27 K29 K32",
     "self_tested": "K33",
 }

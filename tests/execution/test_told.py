@@ -21,7 +21,7 @@ from kasauti.execution.events import (
     TradingState,
     TradingStateChanged,
 )
-from kasauti.execution.limits_used import Unit, Used, near
+from kasauti.execution.limits_used import Unit, Used, limits_used, near
 from kasauti.execution.model import Scope
 from kasauti.execution.reconcile import UNREAD
 from kasauti.execution.reconcile import alert_for as comparison_alert
@@ -223,6 +223,27 @@ def test_a_broker_that_cannot_be_read_is_an_api_failure_and_over_when_it_answers
 )
 def test_which_limits_are_nearly_used_up(row: Used, is_near: bool) -> None:
     assert near([row]) == [row] * is_near
+
+
+def test_the_same_figures_of_one_control_are_told_once() -> None:
+    strategy = Used("value of one strategy", "K14", D(90), D(100), Unit.MONEY)
+    sector, gross = replace(strategy, limit="one sector"), replace(strategy, control="K15")
+    assert near([gross, strategy, sector]) == [gross, strategy]
+
+
+def test_a_limit_on_sectors_shows_what_is_used(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.desk.submit(entry(quantity=10), OPEN)
+        w.tick(OPEN, "100.00")
+        w.desk.submit(entry("OTHER", quantity=5, limit_price=D("99.00")), OPEN)
+        w.tick(OPEN + timedelta(seconds=1), "100.00", symbol="OTHER")
+        (row,) = [
+            row
+            for row in limits_used(w.desk.book, LIMITS, OPEN)
+            if row.limit == "value in one sector"
+        ]
+        held = w.desk.book.positions["TEST"]
+        assert row.used == held.cost + 5 * D(99), "shares held and an entry that works"
 
 
 def neared(w: World) -> list[LimitNeared]:

@@ -285,6 +285,9 @@ class PaperBroker:
                 yield connection
                 failpoints.reach("broker.before_write")
             failpoints.reach("broker.written")
+        except SQLAlchemyError as error:
+            self._book = PaperBook()
+            raise BrokerError(f"the paper account cannot be written: {error}") from error
         except BaseException:
             self._book = PaperBook()
             raise

@@ -101,9 +101,9 @@ def reviewed(given: GateInput) -> tuple[bool, dict[str, str]]:
 
 
 def recorded(given: GateInput) -> tuple[bool, dict[str, str]]:
-    """K34: the ledger can be written; the decision itself is its record before the send."""
-    head = need(given.ledger_head, "ledger head")
-    return len(head) == 64, {"head": head[:12]}
+    """K34: the ledger can be written, also what follows; the decision is the record of its send."""
+    head, room = need(given.ledger_head, "ledger head"), need(given.room, "room on the disk")
+    return len(head) == 64 and room is True, {"head": head[:12], "room": str(room)}
 
 
 AUTHORITY = (

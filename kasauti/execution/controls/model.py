@@ -77,6 +77,8 @@ class GateInput:
     comparison : Comparison
     ledger_head : str
         Hash of the last event: the ledger can be read and written.
+    room : bool
+        The disk keeps room for what closes a position.
     conditions : Conditions
         What the broker says of connection and market.
     self_tested : date
@@ -104,6 +106,7 @@ class GateInput:
     usage: Usage | None = None
     comparison: Comparison | None = None
     ledger_head: str | None = None
+    room: bool | None = None
     conditions: Conditions | None = None
     self_tested: date | None = None
     faults: dict[str, str] = field(default_factory=dict)
