@@ -68,6 +68,9 @@ class View:
     unheard : mapping of tag to int
         Shares of our closing orders that have filled by the broker's order book, while its trade
         book has not said so: they are not ours any more.
+    freed : mapping of symbol to datetime
+        When an order of ours was taken back that had offered its shares though we thought it gone:
+        what the broker refused before says nothing any more.
     """
 
     book: Book
@@ -78,6 +81,7 @@ class View:
     references: Mapping[str, Reference]
     conditions: Conditions = field(default_factory=Conditions)
     unheard: Mapping[str, int] = field(default_factory=dict)
+    freed: Mapping[str, datetime] = field(default_factory=dict)
 
     def unfilled(self, order: OrderView) -> int:
         """Return the shares of a live order that may still fill."""

@@ -1,9 +1,11 @@
 """The desk's own closing orders: stops, targets and forced exits, their keys and prices; pure.
 
 Every position is under a stop for exactly its shares. A triggered stop that stays unfilled gives
-way step by step, never beyond the band. What broker or gate refuse is tried again ever more rarely.
+way step by step, never beyond the band. A target goes out when its price is there, and the stop
+comes back if it was not had. What does not succeed is tried again ever more rarely.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -17,47 +19,90 @@ from kasauti.execution.views import OrderView, Position
 STOP_SLIP = Decimal("0.02")  # of the trigger; one step of repricing
 BAND = Decimal("0.20")  # where the exchange has not said how wide it is
 FLATTEN = "FLATTEN"
+EXITS = (Purpose.EXIT, Purpose.TARGET)  # what goes out only as the stop is taken back
+REFUSED = (OrderState.REJECTED, OrderState.DENIED)
+TARGET_WINDOW = timedelta(seconds=10)  # in which a target fills, or the stop comes back
 MOST_PATIENCE = timedelta(minutes=5)  # between two tries at an order that is refused
 
 
 def forced_exits(view: View) -> list[Intent]:
-    """Return the exits that no strategy asked for: intraday square-off, and a flattening kill.
+    """Return the exits that the desk asks for: square-off, a flattening kill, a target's price.
 
     Shares from outside are left alone: whoever bought them sells them.
     """
     wanted = []
     for position in view.book.positions.values():
-        reason = _forced(position, view)
+        reason = _forced(position, view) or (Purpose.TARGET if is_reached(position, view) else "")
         if not reason or not view.trades(position.symbol) or _is_leaving(position, view):
             continue
         stem = f"{position.parent}|{reason}|{view.now.date()}"
         before = [o for o in view.book.orders_of(position.parent) if o.intent.key.startswith(stem)]
-        if not may_try(before, view.now):
+        quantity = view.held(position) - position.foreign
+        if quantity <= 0 or not may_try(before, view):
+            continue
+        key = stem if not before else f"{stem}|{len(before) + 1}"
+        if reason is Purpose.TARGET:
+            wanted.append(_at_target(position, key, view, quantity))
             continue
         low, high = band(position, view)
         limit = low if position.sign > 0 else high
-        quantity = view.held(position) - position.foreign
-        if quantity <= 0:
-            continue
-        key = stem if not before else f"{stem}|{len(before) + 1}"
         wanted.append(_closing(position, Purpose.EXIT, key, view, quantity, limit))
     return wanted
 
 
+def is_reached(position: Position, view: View) -> bool:
+    """Whether the target can be had: the market bids it, or has traded beyond it.
+
+    A price that is only touched went to whoever stood there before.
+    """
+    level, conditions = _target(position, view), view.conditions
+    if level is None:
+        return False
+    quote = conditions.quotes.get(position.symbol)
+    bid = None if quote is None else quote.bid if position.sign > 0 else quote.ask
+    if bid is not None:
+        return bid.is_finite() and (bid - level) * position.sign >= 0
+    last = conditions.prices.get(position.symbol)
+    return last is not None and last.is_finite() and (last - level) * position.sign > 0
+
+
+def _target(position: Position, view: View) -> Decimal | None:
+    """Return the target on the tick, None without one."""
+    level = position.target_price
+    if level is None or not level.is_finite():
+        return None
+    return round_to_tick(level, _tick(position, level, view), up=position.sign > 0)
+
+
+def _at_target(position: Position, key: str, view: View, quantity: int) -> Intent:
+    level = _target(position, view)
+    assert level is not None
+    low, high = band(position, view)
+    limit = min(max(level, low), high)
+    order = _closing(position, Purpose.TARGET, key, view, quantity, limit)
+    return replace(order, valid_until=min(view.now + TARGET_WINDOW, order.valid_until))
+
+
 def is_overtaken(order: OrderView, view: View) -> bool:
-    """Whether it is a strategy's exit, perhaps far from the market, of what must be sold now."""
+    """Whether it is an exit, perhaps far from the market, of what must be sold now."""
     position = view.book.positions.get(order.intent.symbol)
-    if position is None or order.intent.purpose is not Purpose.EXIT:
+    if position is None or order.intent.purpose not in EXITS:
         return False
     reason = _forced(position, view)
     return bool(reason) and f"|{reason}|" not in order.intent.key
 
 
 def is_called_off(intent: Intent, view: View) -> bool:
-    """Whether it is the exit of a flattening, not sent yet, that somebody has called off."""
+    """Whether it is an exit that was not sent yet, and whose reason is gone.
+
+    Somebody has called the flattening off, or the price has left the target again.
+    """
     position = view.book.positions.get(intent.symbol)
-    flattens = f"|{FLATTEN}|" in intent.key
-    return flattens and position is not None and _forced(position, view) != FLATTEN
+    if position is None:
+        return False
+    if intent.purpose is Purpose.TARGET:
+        return not is_reached(position, view)
+    return f"|{FLATTEN}|" in intent.key and _forced(position, view) != FLATTEN
 
 
 def _forced(position: Position, view: View) -> str:
@@ -76,14 +121,14 @@ def _is_leaving(position: Position, view: View) -> bool:
     """Whether an exit of it is out already: a second one would sell the shares twice."""
     return any(
         order.intent.symbol == position.symbol
-        and order.intent.purpose is Purpose.EXIT
+        and order.intent.purpose in EXITS
         and (order.state.is_working or order.intent.valid_from <= view.now)
         for order in view.book.live_orders()
     )
 
 
 def protect(position: Position, mine: list[OrderView], leaving: int, view: View) -> list[Action]:
-    """Keep the shares of one position under a stop, and under a target where there is one.
+    """Keep the shares of one position under a stop.
 
     Parameters
     ----------
@@ -94,27 +139,21 @@ def protect(position: Position, mine: list[OrderView], leaving: int, view: View)
         Shares that an exit is about to close.
     view : View
     """
-    actions: list[Action] = []
-    for purpose, level in (
-        (Purpose.STOP, position.stop_price),
-        (Purpose.TARGET, position.target_price),
-    ):
-        if level is None:
-            continue
-        orders = [order for order in mine if order.intent.purpose is purpose]
-        excess = sum(map(view.unfilled, orders)) + leaving - view.held(position)
-        queued = [order for order in orders if order.state is OrderState.QUEUED]
-        resting = [order for order in orders if is_resting(order)]
-        if excess < 0:
-            before = _earlier_today(position, purpose, view)
-            if may_try(before, view.now):
-                order = _protective(position, purpose, level, -excess, before, view)
-                actions.append(Commit(order))
-        elif excess > 0 and queued:
-            actions.append(Expire(queued[-1].intent.key, NOT_NEEDED))
-        elif excess > 0 and resting:
-            actions.append(Cancel(resting[-1].intent.tag))
-    return actions
+    if position.stop_price is None:
+        return []
+    orders = [order for order in mine if order.intent.purpose is Purpose.STOP]
+    excess = sum(map(view.unfilled, orders)) + leaving - view.held(position)
+    queued = [order for order in orders if order.state is OrderState.QUEUED]
+    resting = [order for order in orders if is_resting(order)]
+    if excess < 0:
+        before = _stops_today(position, view)
+        if may_try(before, view):
+            return [Commit(_stop(position, position.stop_price, -excess, before, view))]
+    elif excess > 0 and queued:
+        return [Expire(queued[-1].intent.key, NOT_NEEDED)]
+    elif excess > 0 and resting:
+        return [Cancel(resting[-1].intent.tag)]
+    return []
 
 
 def may_reprice(order: OrderView, view: View) -> bool:
@@ -127,24 +166,29 @@ def may_reprice(order: OrderView, view: View) -> bool:
     return limit > low if position.sign > 0 else limit < high
 
 
-def may_try(before: list[OrderView], now: datetime) -> bool:
-    """Whether to try again: at once, but after refusals ever later, at last every 5 minutes.
+def may_try(before: list[OrderView], view: View) -> bool:
+    """Whether to try again: at once, but after failures ever later, at last every 5 minutes.
+
+    A refusal is one, and a target that was not had.
 
     Parameters
     ----------
     before : list of OrderView
-        The earlier tries of today, oldest first.
-    now : datetime
+        The earlier tries of today for one position, oldest first.
+    view : View
     """
+    freed = None if not before else view.freed.get(before[0].intent.symbol)
     refused = [
         order
         for order in before
-        if order.state in (OrderState.REJECTED, OrderState.DENIED) and order.code != NEVER_ARRIVED
+        if order.code != NEVER_ARRIVED
+        and (order.state in REFUSED or order.intent.purpose is Purpose.TARGET)
+        and not (freed and order.ended_at and order.ended_at <= freed)
     ]
     if not refused or refused[-1].ended_at is None:
         return True
     patience = min(timedelta(seconds=2 ** min(len(refused), 20)), MOST_PATIENCE)
-    return now >= refused[-1].ended_at + patience
+    return view.now >= refused[-1].ended_at + patience
 
 
 def is_resting(order: OrderView) -> bool:
@@ -186,30 +230,24 @@ def _is_late(symbol: str, view: View) -> bool:
     return at is not None and view.now >= at
 
 
-def _earlier_today(position: Position, purpose: Purpose, view: View) -> list[OrderView]:
+def _stops_today(position: Position, view: View) -> list[OrderView]:
     return [
         order
         for order in view.book.orders_of(position.parent)
-        if order.intent.purpose is purpose and order.intent.valid_from.date() == view.now.date()
+        if order.intent.purpose is Purpose.STOP
+        and order.intent.valid_from.date() == view.now.date()
     ]
 
 
-def _protective(
-    position: Position,
-    purpose: Purpose,
-    level: Decimal,
-    quantity: int,
-    before: list[OrderView],
-    view: View,
+def _stop(
+    position: Position, level: Decimal, quantity: int, before: list[OrderView], view: View
 ) -> Intent:
-    """Return the next protective order of a position; each step gives way a little further."""
-    key = f"{position.parent}|{purpose.value}|{view.now.date()}|{len(before) + 1}"
+    """Return the next stop of a position; each step gives way a little further."""
+    key = f"{position.parent}|{Purpose.STOP.value}|{view.now.date()}|{len(before) + 1}"
     long = position.sign > 0
     low, high = band(position, view)
     tick = _tick(position, level, view)
     price = min(max(round_to_tick(level, tick, up=long), low), high)
-    if purpose is Purpose.TARGET:
-        return _closing(position, purpose, key, view, quantity, price)
     steps = 1 + sum(1 for order in before if _is_triggered(order))
     # After fifty steps nothing is left of the price: the band is where giving way ends.
     limit = min(max(price * (1 - position.sign * STOP_SLIP * steps), low), high)
@@ -220,7 +258,7 @@ def _protective(
         else min(round_to_tick(limit, tick, up=True), high)
     )
     trigger = None if steps > 1 else price
-    return _closing(position, purpose, key, view, quantity, limit, trigger)
+    return _closing(position, Purpose.STOP, key, view, quantity, limit, trigger)
 
 
 def _closing(

@@ -41,6 +41,8 @@ class Conditions:
         Whether prices come as quotes. Only a feed of bars says False: its reference is the last
         completed bar, and no order is held against a quote that it cannot have.
     quotes : mapping of symbol to LiveQuote
+    prices : mapping of symbol to Decimal
+        The last ones of today, of quotes or of bars.
     """
 
     login_day: date | None = None
@@ -54,3 +56,4 @@ class Conditions:
     restricted: frozenset[str] | None = None
     quoted: bool = True
     quotes: Mapping[str, LiveQuote] = field(default_factory=dict)
+    prices: Mapping[str, Money] = field(default_factory=dict)

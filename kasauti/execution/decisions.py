@@ -15,15 +15,13 @@ from kasauti.execution.actions import Commit as Commit
 from kasauti.execution.actions import Expire as Expire
 from kasauti.execution.actions import Release as Release
 from kasauti.execution.actions import View as View
-from kasauti.execution.closing import is_resting
+from kasauti.execution.closing import EXITS, is_resting
 from kasauti.execution.model import Intent, Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.ranking import rank_key
 from kasauti.execution.views import OrderView
 
 SECOND = timedelta(seconds=1)
-PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
-UNSEEN = (OrderState.SENT, OrderState.UNKNOWN, OrderState.ACCEPTED)  # answered at most
 
 
 def next_actions(view: View) -> list[Action]:
@@ -42,11 +40,8 @@ def next_actions(view: View) -> list[Action]:
     actions += _protection(view, live)
     actions += [
         Release(intent)
-        for purpose in PROTECTIVE  # the order rate may let only one out: the stop
         for intent in due
-        if intent.purpose is purpose
-        and not view.is_unheard(intent)
-        and not _awaits_stop(intent, live)
+        if intent.purpose is Purpose.STOP and not view.is_unheard(intent)
     ]
     entries = [intent for intent in due if intent.purpose is Purpose.ENTRY]
     entries.sort(key=lambda i: rank_key(i.score, i.genome_hash, i.symbol))
@@ -78,7 +73,7 @@ def _is_to_be_cancelled(order: OrderView, view: View) -> bool:
     stopped = view.latched or view.book.switches.cancels_entries
     if purpose is Purpose.ENTRY and stopped:
         return True
-    if purpose in (Purpose.ENTRY, Purpose.EXIT) and view.now >= intent.valid_until:
+    if purpose in (Purpose.ENTRY, *EXITS) and view.now >= intent.valid_until:
         return True
     if _in_auction(intent.symbol, view) or closing.is_overtaken(order, view):
         return True
@@ -112,14 +107,14 @@ def _exits(view: View, live: list[OrderView]) -> list[Action]:
 def _leaving(view: View, live: list[OrderView]) -> list[Intent]:
     """Return the exits that are due, those of strategies first."""
     due = [order.intent for order in live if _is_due(order, view)]
-    return [i for i in due if i.purpose is Purpose.EXIT] + closing.forced_exits(view)
+    return [i for i in due if i.purpose in EXITS] + closing.forced_exits(view)
 
 
 def _is_out(intent: Intent, live: list[OrderView]) -> bool:
     """Whether another exit of the same shares is on its way: two would sell them twice."""
     return any(
         order.intent.symbol == intent.symbol
-        and order.intent.purpose is Purpose.EXIT
+        and order.intent.purpose in EXITS
         and order.state.is_working
         and order.intent.key != intent.key
         for order in live
@@ -146,7 +141,7 @@ def _clips(due: list[Intent], view: View) -> list[Action]:
     actions: list[Action] = []
     for intent in due:
         shares = _closable(intent, view)
-        if intent.purpose is not Purpose.EXIT or not shares or not intent.limit_price.is_finite():
+        if intent.purpose not in EXITS or not shares or not intent.limit_price.is_finite():
             continue
         low, high = closing.band(view.book.positions[intent.symbol], view)
         limit = min(max(intent.limit_price, low), high)
@@ -164,7 +159,7 @@ def _guards(intent: Intent, live: list[OrderView]) -> list[OrderView]:
         order
         for order in live
         if order.intent.symbol == intent.symbol
-        and order.intent.purpose in PROTECTIVE
+        and order.intent.purpose is Purpose.STOP
         and order.state.is_working
     ]
 
@@ -173,20 +168,7 @@ def _is_orphan(intent: Intent, view: View) -> bool:
     """Whether it protects a position that is not there any more."""
     position = view.book.positions.get(intent.symbol)
     is_its = position is not None and position.parent == intent.parent
-    return intent.purpose in PROTECTIVE and not is_its
-
-
-def _awaits_stop(intent: Intent, live: list[OrderView]) -> bool:
-    """Whether it is a target whose stop went out and was not seen in the broker's book yet.
-
-    That stop may have been executed at once: a target beside it would sell the shares again.
-    """
-    return intent.purpose is Purpose.TARGET and any(
-        order.intent.symbol == intent.symbol
-        and order.intent.purpose is Purpose.STOP
-        and order.state in UNSEEN
-        for order in live
-    )
+    return intent.purpose in (Purpose.STOP, Purpose.TARGET) and not is_its
 
 
 def _waits_for_room(intent: Intent, live: list[OrderView], view: View) -> bool:
@@ -205,7 +187,7 @@ def _protection(view: View, live: list[OrderView]) -> list[Action]:
         if not view.trades(position.symbol):
             continue
         mine = [order for order in live if order.intent.symbol == position.symbol]
-        exits = [order for order in mine if order.intent.purpose is Purpose.EXIT]
+        exits = [order for order in mine if order.intent.purpose in EXITS]
         leaving = sum(view.unfilled(o) for o in exits if _is_leaving(o, live, view))
         actions += closing.protect(position, mine, leaving, view)
     return actions

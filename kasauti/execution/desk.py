@@ -93,6 +93,7 @@ class Desk:
         self._told: set[tuple[date, str]] = set()  # limits that were nearly used up, by day
         self._snapshot: Snapshot | None = None  # the last one
         self._recalled: dict[str, datetime] = {}  # those that should not work as they do
+        self._freed: dict[str, datetime] = {}  # when the last of them was taken back, by symbol
 
     @property
     def book(self) -> Book:
@@ -343,7 +344,8 @@ class Desk:
             again = asked_at is None or now - asked_at >= RECALL_AGAIN
             if again and not self._gate.is_too_fast(now):
                 self._recalled[tag] = now
-                self._gate.cancel(tag, now)
+                if self._gate.cancel(tag, now):
+                    self._freed[book.orders[tag].intent.symbol] = now
 
     def _altered(self, snapshot: Snapshot) -> list[str]:
         """Return our orders that were changed at the broker; but one that changes all is let be."""
@@ -422,6 +424,7 @@ class Desk:
             known,
             self._gate.conditions(now) or Conditions(),
             self._unheard,
+            self._freed,
         )
 
     def _act(self, action: decisions.Action, now: datetime) -> bool:

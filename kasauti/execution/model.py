@@ -50,7 +50,11 @@ class OrderSide(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why an order is wanted; only an entry may raise the exposure. A foreign one is not ours."""
+    """Why an order is wanted; only an entry may raise the exposure. A foreign one is not ours.
+
+    A stop rests at the broker. A target is watched by the desk and goes out as an exit does: for
+    shares that a stop offers already, a broker takes no second order.
+    """
 
     ENTRY = "ENTRY"
     EXIT = "EXIT"

@@ -1,10 +1,10 @@
 """Plays daily bars session by session on a clock of their own, through the same desk and gate.
 
 After the close: signals become intents. At the next open the desk releases them, the paper broker
-matches them against that session's bar: open, the worse extreme, the better one, close. Every
-moment is marked in the paper account before the desk acts on it, so a killed replay goes on at the
-very moment where it stood and ends in the same state. Paper trading on end-of-day bars plays its
-sessions with the same `Player`.
+matches them against that session's bar: open, the worse extreme, a target that lies on the way, the
+better extreme, close. Every moment is marked in the paper account before the desk acts on it, so a
+killed replay goes on at the very moment where it stood and ends in the same state. Paper trading on
+end-of-day bars plays its sessions with the same `Player`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +38,7 @@ from kasauti.execution.signals import (
     to_intents,
     trailed,
 )
+from kasauti.execution.views import Position
 from kasauti.execution.volumes import volume_of
 from kasauti.market.bars import Bars
 from kasauti.market.calendar import Calendar, Session
@@ -46,7 +47,7 @@ from kasauti.market.markets import Market
 SECOND = timedelta(seconds=1)
 MOST_SECONDS = 300  # of one phase; more means that the desk never comes to rest
 DAILY_BARS = "DAILY_BARS"  # code of an intraday entry that no bar could square off
-PHASES = ("OPEN", "WINDOW", "WORST", "BEST", "CLOSE")
+PHASES = ("OPEN", "WINDOW", "WORST", "TARGET", "BEST", "CLOSE")
 
 
 @dataclass(frozen=True)
@@ -330,15 +331,30 @@ class Player:
 
     def _prices(self, hosted: Hosted, position: int, phase: str) -> dict[str, Decimal]:
         bars, positions = self._bars, hosted.desk.book.positions
-        prices = {}
+        prices: dict[str, Decimal] = {}
         for row in self._whole(position):
             symbol = bars.symbols[row]
             short = symbol in positions and positions[symbol].sign < 0
             worse, better = (bars.high, bars.low) if short else (bars.low, bars.high)
+            if phase == "TARGET" and symbol in positions:
+                best = self._on_tick(float(better[row, position]), position)
+                prices |= self._beyond_target(positions[symbol], best, position)
             field = {"OPEN": bars.open, "WORST": worse, "BEST": better, "CLOSE": bars.close}
             if phase in field:
                 prices[symbol] = self._on_tick(float(field[phase][row, position]), position)
         return prices
+
+    def _beyond_target(self, held: Position, best: Decimal, position: int) -> dict[str, Decimal]:
+        """Return the price just beyond the target of `held`, empty if the bar did not trade there.
+
+        Prices move through it without a jump: nobody sells all at the day's extreme.
+        """
+        level = held.target_price
+        if level is None or not level.is_finite():
+            return {}
+        tick = self._settings.market.tick_size(level, self.days[position])
+        beyond = round_to_tick(level, tick, up=held.sign > 0) + held.sign * tick
+        return {held.symbol: beyond} if (best - beyond) * held.sign >= 0 else {}
 
     def _volumes(self, position: int) -> dict[str, Decimal]:
         """Return the volumes that are known; at one of 0 nothing can be had."""
@@ -383,6 +399,7 @@ def _time_of(phase: str, session: Session) -> datetime:
         "OPEN": session.open,
         "WINDOW": session.open + WINDOW,
         "WORST": session.open + length / 3,
+        "TARGET": session.open + length / 2,
         "BEST": session.open + length * 2 / 3,
         "CLOSE": session.close,
     }[phase]

@@ -249,7 +249,7 @@ def _why_price(case: Case, engine: Expected) -> str:
         level = fill.intent.trigger_price or fill.intent.limit_price
         return f"our stop hangs on our own fill, on the tick: {level}{gave}"
     if fill.intent.purpose is Purpose.TARGET:
-        return f"our target rests at {fill.intent.limit_price}: a resting order pays no spread"
+        return f"our target goes out at {fill.intent.limit_price}, as soon as it is bid"
     return (
         f"opened at {case.bar('open'):.2f}: half the spread on the tick here, "
         f"half the spread and impact there ({engine.reason})"

@@ -113,9 +113,9 @@ def why_missed(case: Case) -> Word:
     if case.leg is Leg.ENTRY:
         return _entry_missed(case)
     if engine.reason in ("stop", "trail"):
-        return _not_reached(case, Purpose.STOP)
+        return _stop_missed(case)
     if engine.reason == "target":
-        return _not_reached(case, Purpose.TARGET)
+        return _target_missed(case, engine)
     order = case.order_for(Purpose.EXIT)
     if order is None:
         return _not_ordered(
@@ -203,24 +203,29 @@ def _fate(case: Case, order: OrderView) -> Word:
     return Word(f"not filled ({order.state.value}), though it opened at {opened:.2f}", False)
 
 
-def _not_reached(case: Case, purpose: Purpose) -> Word:
-    order = case.order_for(purpose)
-    engine = case.engine
-    assert engine is not None
+def _stop_missed(case: Case) -> Word:
+    order = case.order_for(Purpose.STOP)
     if order is None:
-        return Word(f"no {purpose.value.lower()} rested at the broker, the engine's was hit", False)
+        return Word("no stop rested at the broker, the engine's was hit", False)
     if case.most == 0:
         return Word(f"no fill: the volume was {case.volume:.0f}", True)
     level = order.intent.trigger_price or order.intent.limit_price
-    extreme = case.bar(_extreme(case, is_stop=purpose is Purpose.STOP))
+    extreme = case.bar(_extreme(case, is_stop=True))
     if case.is_close(level, extreme):
-        through = "" if purpose is Purpose.STOP else ", and touched is not traded through"
-        return Word(
-            f"our {purpose.value.lower()} {level} was just missed by {extreme}{through}", True
-        )
-    return Word(
-        f"our {purpose.value.lower()} {level} did not execute, the extreme was {extreme}", False
-    )
+        return Word(f"our stop {level} was just missed by {extreme}", True)
+    return Word(f"our stop {level} did not execute, the extreme was {extreme}", False)
+
+
+def _target_missed(case: Case, engine: Expected) -> Word:
+    """Say why a target was not sold; it is ordered only when its price is there."""
+    if case.most == 0:
+        return Word(f"no fill: the volume was {case.volume:.0f}", True)
+    order, extreme = case.order_for(Purpose.TARGET), case.bar(_extreme(case, is_stop=False))
+    level = engine.price if order is None else order.intent.limit_price
+    if case.is_close(level, extreme):
+        said = f"our target {level} was just missed by {extreme}"
+        return Word(f"{said}, and touched is not traded through", True)
+    return Word(f"our target {level} did not execute, the extreme was {extreme}", False)
 
 
 def _extreme(case: Case, *, is_stop: bool) -> str:

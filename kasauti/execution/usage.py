@@ -18,6 +18,7 @@ MINUTE = timedelta(minutes=1)
 MOST_SENDS = 2_000  # twice the ceiling of a day
 OLDEST_MARK = timedelta(minutes=15)  # of a held symbol; thin ones trade rarely
 DUPLICATE_WINDOW = timedelta(minutes=10)
+CLOSING = (Purpose.EXIT, Purpose.STOP, Purpose.TARGET)
 LOW_PROFIT_TRADES = 3  # of one symbol, that together have to bring something
 LOW_PROFIT_LOOK = 20  # sessions; what was longer ago is forgotten
 
@@ -62,8 +63,7 @@ class Usage:
     throttled : bool
         Whether the strategy is latched.
     spoken_for : int
-        Shares that other working closing orders will sell, as far as this one cannot stand beside
-        them: a stop and a target may, since the desk takes one back when the other is executed.
+        Shares that other working closing orders will sell.
     crossing : int
         Working orders of ours on the other side at a price that this one meets.
     review_due : date or None
@@ -230,13 +230,8 @@ def _crosses(other: Intent, intent: Intent) -> bool:
 
 
 def _spoken_for(same: list[OrderView], intent: Intent) -> int:
-    left = dict.fromkeys(Purpose, 0)
-    for view in same:
-        if view.intent.side is intent.side:
-            left[view.intent.purpose] += view.remaining
-    if intent.purpose is Purpose.EXIT:
-        return left[Purpose.EXIT] + max(left[Purpose.STOP], left[Purpose.TARGET])
-    return left[Purpose.EXIT] + left[intent.purpose]
+    closing = (view for view in same if view.intent.purpose in CLOSING)
+    return sum(view.remaining for view in closing if view.intent.side is intent.side)
 
 
 def sent_within(

@@ -10,7 +10,7 @@ import pytest
 
 from kasauti.execution.brokers.base import Reply
 from kasauti.execution.brokers.faults import Fault, FaultPlan
-from kasauti.execution.brokers.matching import Instrument
+from kasauti.execution.brokers.matching import Instrument, Quote
 from kasauti.execution.brokers.paper import PaperBroker
 from kasauti.execution.closing import MOST_PATIENCE, square_off_at
 from kasauti.execution.events import GateDecided, IntentCommitted, LatchChanged, OrderMoved
@@ -382,104 +382,153 @@ def test_a_stop_that_gives_way_again_and_again_ends_at_the_band(tmp_path: Path) 
         assert stop.limit_price == D("80.00")
 
 
+# -- targets --------------------------------------------------------------------------------------
+
+BOTH = replace(PROTECTION, target=Offset(D(5)))  # bought at 100.05: the target is 105.05
+
+
+def sales(w: World) -> list[Order]:
+    """Return what the broker was ever asked to sell, but for stops."""
+    asked = [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]
+    return [order for order in asked if order.trigger_price is None]
+
+
+@pytest.mark.parametrize(
+    ("quote", "sold"),
+    [
+        pytest.param(Quote(D("105.05")), False, id="only touched"),
+        pytest.param(Quote(D("105.10")), True, id="traded through"),
+        pytest.param(Quote(D("105.10"), D("105.00"), D("105.10")), False, id="not bid"),
+        pytest.param(Quote(D("105.00"), D("105.05"), D("105.10")), True, id="bid"),
+    ],
+)
+def test_a_target_goes_out_when_it_can_be_had(tmp_path: Path, quote: Quote, sold: bool) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.broker.quote("q", at(10), {"TEST": quote})
+        w.desk.step(at(10))
+        assert len(sales(w)) == sold
+        assert ("TEST" not in w.desk.book.positions) is sold
+        assert sold or stops(w)
+        assert all(fill.price == D("105.05") for fill in w.broker.trades()[1:])
+
+
+def test_a_target_that_is_not_had_gives_the_stop_back_and_is_tried_ever_more_rarely(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        bare: list[int] = []
+        for second in range(600):
+            w.tick(at(10) + second * SECOND, "106", volume=0)
+            if not stops(w):
+                bare.append(second)
+                (target,) = w.working(Purpose.TARGET)
+                assert target.intent.limit_price == D("105.05")
+        tried = len(sales(w))
+        assert 5 <= tried <= 9, "at first soon, then every five minutes"
+        assert len(bare) <= tried * 11, "ten seconds each"
+        w.tick(at(11), "104", volume=0)
+        w.desk.step(at(11) + SECOND)
+        assert stops(w) and not w.working(Purpose.TARGET)
+
+
+def test_what_a_target_did_not_sell_comes_under_its_stop_again(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.tick(at(10), "106", volume=40)
+        assert w.desk.book.positions["TEST"].quantity == 6
+        for second in (10, 11, 12):
+            w.tick(at(10, 0, second), "103", volume=0)
+        assert [order.quantity for order in stops(w)] == [6] and not w.working(Purpose.TARGET)
+
+
+def test_a_target_that_a_dead_desk_left_at_the_broker_gives_the_stop_back(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.tick(at(10), "106", volume=0)
+        assert w.working(Purpose.TARGET) and not stops(w)
+    with world(tmp_path, now=at(10, 1)) as w:
+        w.broker.feed("down", at(10, 1), {"TEST": D(99)}, {"TEST": D(0)})
+        for second in range(3):
+            w.desk.step(at(10, 1, second))
+        assert stops(w) and not w.working(Purpose.TARGET)
+
+
+def test_a_target_whose_price_has_gone_before_it_went_out_stays_at_home(tmp_path: Path) -> None:
+    """Two orders a second: entry and stop went out, the cancel and the target have to wait."""
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.tick(OPEN, "106")
+        w.tick(OPEN, "104")
+        for second in range(3):
+            w.desk.step(OPEN + second * SECOND)
+        assert not sales(w) and stops(w)
+        assert not [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["square-off", "flattening"])
+def test_what_must_be_sold_now_overtakes_a_target(tmp_path: Path, late: bool) -> None:
+    now = at(15, 9, 58) if late else at(10)
+    with world(tmp_path) as w:
+        product = INTRADAY if late else Product.DELIVERY
+        buy(w, protection=BOTH, product=product)
+        w.tick(now, "106", volume=0)
+        assert w.working(Purpose.TARGET)
+        if not late:
+            flatten(w, now)
+        w.broker.feed("down", now + SECOND, {"TEST": D(99)}, {"TEST": D(10_000)})
+        for second in range(1, 6):
+            w.desk.step(now + second * SECOND)
+        assert "TEST" not in w.desk.book.positions
+        assert w.desk.book.trades[-1].reason is Purpose.EXIT
+
+
+def test_a_target_waits_for_the_strategys_exit(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        leave = closing(entry(protection=BOTH), limit_price=D(110), valid_until=at(10, 10))
+        w.desk.submit(leave, at(10))
+        for second in range(3):
+            w.tick(at(10, 0, second), "106")
+        assert [order.limit_price for order in sales(w)] == [D(110)]
+
+
 def test_shares_whose_sale_only_the_order_book_shows_are_not_sold_again(tmp_path: Path) -> None:
-    """The stop has filled; its trade comes late, and the target was just taken from the book."""
-    both = replace(PROTECTION, target=Offset(D(5)))
+    """The stop has filled; its trade comes late, and the price has come back to the target."""
     with world(tmp_path, plan=FaultPlan({})) as w:
-        buy(w, protection=both)
+        buy(w, protection=BOTH)
         w.desk.step(OPEN + SECOND)
         assert w.faulty is not None
         w.faulty.plan = FaultPlan({Fault.LATE_FILL: 1.0})
-        (target,) = [v for v in w.desk.book.live_orders() if v.intent.purpose is Purpose.TARGET]
-        w.broker.end(target.intent.tag, OrderState.CANCELLED, "by hand", at(10))
         w.tick(at(10), "94")
+        w.tick(at(10, 0, 2), "106")
         assert w.desk.book.positions["TEST"].quantity == 10, "the ledger has not heard of it"
-        sold = [row for row in w.broker.orders() if row.order.side is OrderSide.SELL]
-        assert [row.state for row in sold if row.state.is_working] == []
+        assert not sales(w)
         w.faulty.plan = FaultPlan({})
         w.desk.step(at(10, 1))
-        assert "TEST" not in w.desk.book.positions
-        assert len([row for row in w.broker.orders() if row.order.side is OrderSide.SELL]) == 2
+        assert "TEST" not in w.desk.book.positions and not sales(w)
 
 
 def test_no_target_goes_out_beside_a_stop_that_was_not_seen_yet(tmp_path: Path) -> None:
     """The stop was executed as it arrived, and the broker's book is a moment old."""
-    both = replace(PROTECTION, target=Offset(D(5)))
     with world(tmp_path, plan=FaultPlan({})) as w:
-        buy(w, protection=both)
+        buy(w, protection=BOTH)
         w.desk.step(OPEN + SECOND)
-        taken_back = [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]
-        for order in taken_back:
-            w.broker.end(order.tag, OrderState.CANCELLED, "by hand", at(10))
+        (first,) = stops(w)
+        w.broker.end(first.tag, OrderState.CANCELLED, "by hand", at(10))
         assert w.faulty is not None
         w.faulty.orders()
         w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})  # from here on it stays as it was read
         w.tick(at(10), "94")
-        w.desk.step(at(10, 0, 2))
-        sold = [row for row in w.broker.orders() if row.order.side is OrderSide.SELL]
-        assert [row.state for row in sold[len(taken_back) :]] == [OrderState.FILLED], "one stop"
-        w.faulty.plan = FaultPlan({})
+        w.tick(at(10, 0, 2), "106")
         w.desk.step(at(10, 0, 4))
+        assert not sales(w)
+        w.faulty.plan = FaultPlan({})
+        w.desk.step(at(10, 0, 6))
         assert "TEST" not in w.desk.book.positions
-        sales = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
-        assert sum(fill.quantity for fill in sales) == 10
-
-
-@pytest.mark.parametrize(
-    ("limit", "sold"),
-    [
-        pytest.param("95.00", 10, id="executed as it arrived"),
-        pytest.param("104.00", 0, id="rests"),
-    ],
-)
-def test_no_waiting_target_goes_out_beside_an_exit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sold: int
-) -> None:
-    """The broker's book is a moment old, and the target waited until its stop would be seen."""
-    both = replace(PROTECTION, target=Offset(D(5)))
-    with world(tmp_path, plan=FaultPlan({})) as w:
-        wanted = entry(protection=both)
-        buy(w, protection=both)
-        w.desk.step(OPEN + SECOND)
-        taken_back = [row.order for row in w.broker.orders() if row.order.side is OrderSide.SELL]
-        for order in taken_back:
-            w.broker.end(order.tag, OrderState.CANCELLED, "by hand", at(10))
-        assert w.faulty is not None
-        w.faulty.orders()
-        w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})  # from here on it stays as it was read
-        w.desk.step(at(10, 0, 2))
-        waiting = [o for o in w.desk.book.live_orders() if o.intent.purpose is Purpose.TARGET]
-        assert [order.state for order in waiting] == [OrderState.QUEUED]
-        until = at(10, 10)
-        w.desk.submit(closing(wanted, limit_price=D(limit), valid_until=until), at(10, 0, 4))
-        place = w.faulty.place
-
-        def place_and_lag(order: Order, when: datetime) -> Reply:
-            assert w.faulty is not None
-            w.faulty.plan = FaultPlan({Fault.STALE_BOOK: 1.0})
-            return place(order, when)
-
-        w.faulty.plan = FaultPlan({})
-        monkeypatch.setattr(w.faulty, "place", place_and_lag)
-        for second in (4, 6, 8):
-            w.desk.step(at(10, 0, second))
-        at_work = [
-            w.desk.book.orders[row.order.tag].intent.purpose
-            for row in w.broker.orders()
-            if row.order.side is OrderSide.SELL and row.state is not OrderState.CANCELLED
-        ]
-        assert at_work == [Purpose.EXIT]
-        monkeypatch.undo()
-        w.faulty.plan = FaultPlan({})
-        w.desk.step(at(10, 1))
-        sales = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
-        assert sum(fill.quantity for fill in sales) == sold
-        for seconds in (0, 1, 2):  # two orders a second
-            w.desk.step(until + timedelta(seconds=seconds))
-            assert not seconds or sold or w.working(Purpose.STOP), "the stop goes first"
-        covered = [len(w.working(purpose)) for purpose in (Purpose.STOP, Purpose.TARGET)]
-        assert covered == ([0, 0] if sold else [1, 1]), "who stays is protected again"
-        assert not [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
+        sold = [fill for fill in w.broker.trades() if fill.side is OrderSide.SELL]
+        assert sum(fill.quantity for fill in sold) == 10
 
 
 def test_an_exit_of_more_than_is_held_sells_what_is_held(tmp_path: Path) -> None:
@@ -534,21 +583,3 @@ def test_an_exit_that_waits_for_another_takes_no_stop_away(tmp_path: Path) -> No
             w.desk.step(at(10, 1, second))
             assert [stop.quantity for stop in stops(w)] == [6]
         assert [view.intent.quantity for view in w.working(Purpose.EXIT)] == [4]
-
-
-def test_a_waiting_target_is_dropped_for_one_that_fits_beside_an_exit(tmp_path: Path) -> None:
-    """Two orders a second: entry and stop went out, the target waits when a part is sold."""
-    both = replace(PROTECTION, target=Offset(D(5)))
-    with world(tmp_path) as w:
-        buy(w, protection=both)
-        (waiting,) = [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
-        assert waiting.intent.purpose is Purpose.TARGET
-        w.desk.submit(closing(entry(protection=both), quantity=4, limit_price=D(104)), OPEN)
-        for second in range(6):
-            w.desk.step(OPEN + second * SECOND)
-        assert w.order(waiting.intent).code == "NOT_NEEDED"
-        resting = {
-            purpose: [view.intent.quantity for view in w.working(purpose)]
-            for purpose in (Purpose.STOP, Purpose.TARGET, Purpose.EXIT)
-        }
-        assert resting == {Purpose.STOP: [6], Purpose.TARGET: [6], Purpose.EXIT: [4]}

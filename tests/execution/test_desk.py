@@ -171,14 +171,17 @@ def test_a_trail_only_ever_tightens(tmp_path: Path) -> None:
         assert [v.intent.trigger_price for v in w.working(Purpose.STOP)] == [D("97.00")]
 
 
-def test_target_and_stop_rest_together_and_the_other_goes(tmp_path: Path) -> None:
+def test_a_target_goes_out_as_its_stop_is_taken_back(tmp_path: Path) -> None:
     protection = Protection(Offset(D("0.05"), of_price=True), target=Offset(D("4.95")))
     with world(tmp_path) as w:
         bought(w, protection=protection)
-        w.desk.step(OPEN + SECOND)  # two orders a second: the stop went first
-        assert [v.intent.limit_price for v in w.working(Purpose.TARGET)] == [D("105.00")]
+        w.desk.step(OPEN + SECOND)
+        (stop,) = w.desk.book.live_orders()
+        assert stop.intent.purpose is Purpose.STOP, "the stop alone rests at the broker"
         w.tick(at(12), "106")
-        assert w.desk.book.trades[0].reason is Purpose.TARGET
+        assert w.order(stop.intent).state is OrderState.CANCELLED
+        (trade,) = w.desk.book.trades
+        assert trade.reason is Purpose.TARGET and trade.exit_price >= D("105.00")
         assert not w.desk.book.live
 
 

@@ -192,18 +192,22 @@ def test_resting_purchases_block_their_money(broker: PaperBroker) -> None:
     assert broker.cancel("B", OPEN).answer is Answer.REJECTED
 
 
-def test_stop_before_target_on_one_price_and_the_other_has_nothing_left(
-    broker: PaperBroker,
-) -> None:
+def test_shares_that_a_stop_offers_are_not_offered_again(broker: PaperBroker) -> None:
     broker.place(buy(), OPEN)
-    broker.place(sell("TARGET", limit="105.00"), OPEN)
-    stop = Order("STOP", "TEST", SELL, 10, OrderType.STOPLOSS_LIMIT, D("93.00"), D("95.00"))
+    stop = Order("STOP", "TEST", SELL, 6, OrderType.STOPLOSS_LIMIT, D("93.00"), D("95.00"))
     broker.place(stop, OPEN)
-    low = at(11)
-    broker.feed("low", low, {"TEST": D(94)})
+    assert broker.place(sell("MORE", limit="105.00"), OPEN).text == "only 4 shares to sell"
+    assert broker.place(sell("REST", 4, limit="105.00"), OPEN).answer is Answer.ACCEPTED
+    broker.cancel("STOP", OPEN)
+    assert broker.place(sell("FREE", 6, limit="106.00"), OPEN).answer is Answer.ACCEPTED
+
+
+def test_shares_that_left_meanwhile_are_not_sold(broker: PaperBroker) -> None:
+    broker.place(buy(), OPEN)
+    broker.place(sell("SOLD", limit="105.00"), OPEN)
+    broker.transfer(shares={"TEST": -10})
     broker.feed("high", at(13), {"TEST": D(110)})
-    assert [fill.tag for fill in broker.trades()] == ["B", "STOP"]
-    assert row(broker, "TARGET").state is OrderState.CANCELLED
+    assert row(broker, "SOLD").state is OrderState.CANCELLED
     assert not broker.positions()
 
 

@@ -22,7 +22,6 @@ from kasauti.execution.ledger import Entry
 from kasauti.execution.model import (
     ADOPTED,
     Fill,
-    Offset,
     Order,
     OrderSide,
     OrderType,
@@ -41,7 +40,7 @@ from kasauti.execution.reconcile import (
 )
 from kasauti.execution.signals import Candidate, signals_for
 from tests.execution.replays import GENOME
-from tests.execution.world import LIMITS, OPEN, PROTECTION, TODAY, World, at, bars_of, entry, world
+from tests.execution.world import LIMITS, OPEN, TODAY, World, at, bars_of, closing, entry, world
 
 D = Decimal
 SECOND = timedelta(seconds=1)
@@ -129,6 +128,8 @@ def test_our_position_closed_by_hand_is_closed_here(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         w.desk.submit(entry(), OPEN)
         w.tick(OPEN, "100", jumped=True)
+        (stop,) = w.working(Purpose.STOP)  # it offers the shares: a broker would refuse the sale
+        w.broker.end(stop.intent.tag, OrderState.CANCELLED, "by hand", OPEN)
         by_hand(w, OrderSide.SELL, 10, limit="99")
         wait(w)
         assert not w.desk.book.positions
@@ -199,18 +200,21 @@ def test_an_adopted_position_is_stopped_five_percent_under_the_last_close(tmp_pa
 
 
 def test_shares_that_were_sold_twice_close_entries_until_a_person_acts(tmp_path: Path) -> None:
-    """A broker without our venue's check executed the stop and, as the price came back, the target.
+    """A broker told us that the stop was cancelled, and executed it as well as the exit.
 
     Nothing is bought back on its own: a purchase that is told late would be doubled by it.
     """
-    both = replace(PROTECTION, target=Offset(D(5)))
     with world(tmp_path, scope=Scope.PAPER) as w:
-        w.desk.submit(entry(protection=both), OPEN)
+        bought = entry()
+        w.desk.submit(bought, OPEN)
         w.tick(OPEN, "100", jumped=True)
+        (stop,) = w.working(Purpose.STOP)
+        leave = closing(bought, limit_price=D(110))
+        w.desk.submit(leave, OPEN + SECOND)
         now = wait(w, 10)
-        for purpose, price in ((Purpose.STOP, "95.00"), (Purpose.TARGET, "105.05")):
-            (view,) = w.working(purpose)
-            tag = view.intent.tag
+        assert w.order(stop.intent).state is OrderState.CANCELLED and w.working(Purpose.EXIT)
+        for purpose, price in ((Purpose.STOP, "95.00"), (Purpose.EXIT, "110.00")):
+            tag = (stop.intent if purpose is Purpose.STOP else leave).tag
             sold = Fill(f"x{purpose}", tag, "TEST", OrderSide.SELL, 10, D(price), D(0), now)
             w.ledger.append(OrderFilled(sold), at=now, epoch=w.lease.epoch)
         w.broker.transfer(shares={"TEST": -20})

@@ -132,7 +132,7 @@ def read_by_eye(rows: list[TwinRow], on: str, symbol: str, leg: Leg, kind: Kind)
         ("2024-03-18", "POWERGRID", Leg.ENTRY, Kind.MISSED, "denied by K13 FUNDS"),
         ("2024-03-19", "ITC", Leg.EXIT, Kind.SAME, "to the tick"),
         ("2024-03-21", "POWERGRID", Leg.ENTRY, Kind.MISSED, "opened at 267.80, limit 267.30"),
-        ("2024-04-01", "TATASTEEL", Leg.EXIT, Kind.PRICE, "rests at 158.05: a resting order"),
+        ("2024-04-01", "TATASTEEL", Leg.EXIT, Kind.PRICE, "out at 158.05, as soon as it is bid"),
     ],
 )
 def test_rows_of_the_weeks_that_were_checked_by_hand(

@@ -381,6 +381,7 @@ def test_conditions_are_healthy_and_each_can_be_tripped(make: Make) -> None:
         "restricted": frozenset({"TEST"}),
         "quoted": True,
         "quotes": {"TEST": LiveQuote(D(100), at=OPEN)},
+        "prices": {"TEST": D(99)},
     }
     assert set(trips) == set(vars(healthy))
     for name, value in trips.items():

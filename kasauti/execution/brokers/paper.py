@@ -162,6 +162,7 @@ class PaperBroker:
                 symbol: LiveQuote(quote.last, quote.bid, quote.ask, self._quoted_at.get(symbol))
                 for symbol, quote in quotes.items()
             },
+            prices=dict(book.prices) if book.day == now.date() else {},
         )
         return replace(healthy, **self._tripped)
 

@@ -225,6 +225,16 @@ class PaperBook:
             if row.order.side is OrderSide.BUY
         ]
 
+    def offered(self, order: Order) -> int:
+        """Return the shares that resting sales of the same symbol and product may still sell."""
+        rows = [self.orders[tag] for tag in self.resting]
+        return sum(
+            row.order.quantity - row.filled
+            for row in rows
+            if row.order.side is OrderSide.SELL
+            and (row.order.symbol, row.order.product) == (order.symbol, order.product)
+        )
+
     def blocked(self) -> Decimal:
         """Return the value of what resting purchases may still buy, without charges."""
         return sum((left * order.limit_price for order, left in self.purchases()), ZERO)

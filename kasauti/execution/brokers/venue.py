@@ -129,8 +129,8 @@ class Venue:
         if wrong:
             return wrong
         if order.side is OrderSide.SELL:
-            held = book.held_as(order.symbol, order.product)
-            return "" if order.quantity <= held else f"only {held} shares to sell"
+            free = book.held_as(order.symbol, order.product) - book.offered(order)
+            return "" if order.quantity <= free else f"only {free} shares to sell"
         wanted = [*book.purchases(), (order, order.quantity)]
         needed = sum((self._reserve(book, *one, at) for one in wanted), ZERO)
         return "" if needed <= book.cash else "insufficient funds"
