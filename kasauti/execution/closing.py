@@ -66,6 +66,13 @@ def is_reached(position: Position, view: View) -> bool:
     return last is not None and last.is_finite() and (last - level) * position.sign > 0
 
 
+def has_waited(order: OrderView, view: View) -> bool:
+    """Whether it is a target that had its time; earlier versions gave it the whole session."""
+    if order.intent.purpose is not Purpose.TARGET or order.sent_at is None:
+        return False
+    return view.now - order.sent_at >= TARGET_WINDOW
+
+
 def _target(position: Position, view: View) -> Decimal | None:
     """Return the target on the tick, None without one."""
     level = position.target_price

@@ -77,6 +77,8 @@ def _is_to_be_cancelled(order: OrderView, view: View) -> bool:
         return True
     if _in_auction(intent.symbol, view) or closing.is_overtaken(order, view):
         return True
+    if closing.has_waited(order, view):
+        return True
     orphan = purpose is not Purpose.ENTRY and intent.symbol not in view.book.positions
     rested = order.sent_at is None or view.now - order.sent_at >= SECOND
     return orphan or (closing.may_reprice(order, view) and rested)

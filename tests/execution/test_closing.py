@@ -467,6 +467,22 @@ def test_a_target_whose_price_has_gone_before_it_went_out_stays_at_home(tmp_path
         assert not [o for o in w.desk.book.live_orders() if o.state is OrderState.QUEUED]
 
 
+def test_a_target_of_an_earlier_version_does_not_keep_its_stop_out_all_day(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.broker.feed("up", at(10), {"TEST": D(106)}, {"TEST": D(0)})
+        resting = closing(entry(protection=BOTH), Purpose.TARGET, limit_price=D("105.05"))
+        resting = replace(resting, valid_from=at(10), valid_until=at(15, 30))
+        w.ledger.append(IntentCommitted(resting), at=at(10), epoch=w.lease.epoch)
+        w.desk.step(at(10))
+        assert w.order(resting).state is OrderState.OPEN and not stops(w)
+        w.tick(at(10, 0, 9), "104", volume=0)
+        assert w.order(resting).state is OrderState.OPEN
+        w.desk.step(at(10, 0, 10))
+        w.desk.step(at(10, 0, 11))
+        assert w.order(resting).state is OrderState.CANCELLED and stops(w)
+
+
 @pytest.mark.parametrize("late", [True, False], ids=["square-off", "flattening"])
 def test_what_must_be_sold_now_overtakes_a_target(tmp_path: Path, late: bool) -> None:
     now = at(15, 9, 58) if late else at(10)
