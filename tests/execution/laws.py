@@ -20,6 +20,7 @@ from kasauti.execution.limits import Limits
 from kasauti.execution.model import Fill, Intent, Order, OrderSide, Purpose
 from kasauti.execution.orders import OrderState
 from kasauti.execution.projections import Book
+from kasauti.execution.reconcile import VANISHED
 from kasauti.market.markets import NSE
 from tests.execution import world
 
@@ -72,7 +73,7 @@ class Laws:
         self.judge_pace(at)
         if view.intent.purpose is Purpose.ENTRY:
             self._judge_entry(order, view.intent, book, limits)
-        elif order.quantity > self._game.paper._book.held.get(order.symbol, 0):
+        elif order.quantity > self._known_to_be_held(order.symbol):
             raise Broken(f"{order} sells more than is held")
         self.held["what leaves is decided, new, on the tick, in time and in pace"] += 1
 
@@ -159,6 +160,22 @@ class Laws:
             raise Broken(f"{order} risks too much")
         self.held["an entry keeps to what was sealed"] += 1
 
+    def _known_to_be_held(self, symbol: str) -> int:
+        """Return what the broker holds, and what it sold by orders that its books had dropped.
+
+        After half a minute a desk believes that they are gone; the broker refuses what follows.
+        """
+        paper, ours = self._game.paper, self._game.desk.book.orders
+        dropped = [
+            row.filled - ours[row.order.tag].filled
+            for row in paper.orders()
+            if row.order.symbol == symbol
+            and row.order.side is OrderSide.SELL
+            and row.order.tag in ours
+            and ours[row.order.tag].code == VANISHED
+        ]
+        return paper._book.held.get(symbol, 0) + sum(dropped)
+
     def _mark(self, symbol: str) -> Decimal:
         position = self._game.desk.book.positions.get(symbol)
         reference = self._game.references.get(symbol)
@@ -174,7 +191,7 @@ class Laws:
         for row in self._game.paper.orders():
             if row.state.is_working and row.order.side is OrderSide.SELL:
                 view = self._game.desk.book.orders[row.order.tag]
-                if view.intent.purpose in (Purpose.STOP, Purpose.EXIT):
+                if view.intent.purpose in (Purpose.STOP, Purpose.EXIT, Purpose.TARGET):
                     bare[row.order.symbol] -= row.order.quantity - row.filled
         return {symbol: shares for symbol, shares in bare.items() if shares}
 
