@@ -21,6 +21,7 @@ BAND = Decimal("0.20")  # where the exchange has not said how wide it is
 FLATTEN = "FLATTEN"
 EXITS = (Purpose.EXIT, Purpose.TARGET)  # what goes out only as the stop is taken back
 REFUSED = (OrderState.REJECTED, OrderState.DENIED)
+FRESH = timedelta(minutes=1)
 TARGET_WINDOW = timedelta(seconds=10)  # in which a target fills, or the stop comes back
 MOST_PATIENCE = timedelta(minutes=5)  # between two tries at an order that is refused
 
@@ -53,12 +54,15 @@ def forced_exits(view: View) -> list[Intent]:
 def is_reached(position: Position, view: View) -> bool:
     """Whether the target can be had: the market bids it, or has traded beyond it.
 
-    A price that is only touched went to whoever stood there before.
+    A price that is only touched went to whoever stood there before, and no stop is taken back for
+    one that is a minute old.
     """
     level, conditions = _target(position, view), view.conditions
     if level is None:
         return False
     quote = conditions.quotes.get(position.symbol)
+    if quote is not None and quote.at is not None and view.now - quote.at > FRESH:
+        return False
     bid = None if quote is None else quote.bid if position.sign > 0 else quote.ask
     if bid is not None:
         return bid.is_finite() and (bid - level) * position.sign >= 0

@@ -413,6 +413,17 @@ def test_a_target_goes_out_when_it_can_be_had(tmp_path: Path, quote: Quote, sold
         assert all(fill.price == D("105.05") for fill in w.broker.trades()[1:])
 
 
+def test_no_stop_is_taken_back_for_an_old_price(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        buy(w, protection=BOTH)
+        w.broker.quote("q", at(10), {"TEST": Quote(D(106), D("105.95"), D(106), D(0))})
+        w.desk.step(at(10, 1, 1))
+        assert stops(w) and not sales(w)
+        w.broker.quote("r", at(10, 2), {"TEST": Quote(D(106), D("105.95"), D(106))})
+        w.desk.step(at(10, 2))
+        assert len(sales(w)) == 1
+
+
 def test_a_target_that_is_not_had_gives_the_stop_back_and_is_tried_ever_more_rarely(
     tmp_path: Path,
 ) -> None:

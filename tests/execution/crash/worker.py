@@ -250,13 +250,13 @@ def unprotected(desktop: Desktop) -> list[str]:
         view = book.orders.get(row.order.tag)
         if not row.state.is_working or view is None or row.order.side is not OrderSide.SELL:
             continue
-        if view.intent.purpose in (Purpose.STOP, Purpose.EXIT):
+        if view.intent.purpose in (Purpose.STOP, Purpose.EXIT, Purpose.TARGET):
             rest = row.order.quantity - row.filled
             covered[row.order.symbol] = covered.get(row.order.symbol, 0) + rest
     for position in desktop.paper.positions():
         under = covered.get(position.symbol, 0)
         if under != position.quantity:
-            found.append(f"{position.symbol}: {position.quantity} held, {under} under a stop")
+            found.append(f"{position.symbol}: {position.quantity} held, {under} covered")
     return found
 
 
