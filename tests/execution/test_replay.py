@@ -28,8 +28,9 @@ from kasauti.execution.model import Purpose, Scope
 from kasauti.execution.projections import Book
 from kasauti.execution.references import BarReferences
 from kasauti.execution.replay import decide, replay, replay_session
-from kasauti.execution.signals import to_intents
-from tests.execution.replays import GENOME, PERMIT, day, settings, walk
+from kasauti.execution.signals import Candidate, to_intents
+from kasauti.genome import genome_from_genes
+from tests.execution.replays import GENES, GENOME, PERMIT, day, settings, walk
 
 BARS = walk()
 FIRST = 30
@@ -231,6 +232,19 @@ def test_frames_show_the_book() -> None:
 # --- kill -9 -----------------------------------------------------------------------------------
 
 CRASH_STOP = 34
+TARGET_WANTED = "TargetWanted"  # beside the kinds of the rows
+
+
+def crash_run(folder: Path) -> Book:
+    return run(folder, stop=CRASH_STOP)
+
+
+def targeted_run(folder: Path) -> Book:
+    """Trade a strategy whose target is near, so that one is sold."""
+    near = {"target": {"fraction": 0.008}, "stop": {"atr": 3.0}, "max_bars": 5}
+    genome = genome_from_genes({**GENES, **near})
+    permits = {genome.hash: replace(PERMIT, genome_hash=genome.hash)}.get
+    return run(folder, stop=46, candidates=[Candidate(genome, Decimal(1))], permits=permits)
 
 
 def _listen(note: Callable[[list[str]], None]) -> None:
@@ -240,6 +254,8 @@ def _listen(note: Callable[[list[str]], None]) -> None:
     def executed(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
         if statement.startswith("INSERT INTO"):
             kinds.extend(str(value) for value in parameters if str(value).isalpha())
+            if any('"purpose":"TARGET"' in str(value) for value in parameters):
+                kinds.append(TARGET_WANTED)
 
     def commit(conn: Any) -> None:
         if kinds:
@@ -250,7 +266,7 @@ def _listen(note: Callable[[list[str]], None]) -> None:
     event.listen(Engine, "commit", commit)
 
 
-def _killed(folder: Path, number: int) -> None:
+def _killed(folder: Path, number: int, replayed: Callable[[Path], Book] = crash_run) -> None:
     """Replay, and die in front of commit `number`, as if the plug had been pulled."""
     count = 0
 
@@ -261,13 +277,13 @@ def _killed(folder: Path, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     _listen(note)
-    run(folder, stop=CRASH_STOP)
+    replayed(folder)
 
 
-def _watched(folder: Path, pipe: Any) -> None:
+def _watched(folder: Path, pipe: Any, replayed: Callable[[Path], Book] = crash_run) -> None:
     commits: list[list[str]] = []
     _listen(commits.append)
-    run(folder, stop=CRASH_STOP)
+    replayed(folder)
     pipe.send(commits)
 
 
@@ -318,3 +334,20 @@ def test_killed_at_any_point_and_run_again_it_ends_in_the_same_state(
         )
         assert ledger.verify().ok
         ledger.close()
+
+
+def test_killed_while_a_target_is_sold_it_ends_in_the_same_state(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.get_context("fork").Pipe()
+    (tmp_path / "whole").mkdir()
+    assert _in_process(_watched, tmp_path / "whole", theirs, targeted_run) == 0
+    commits, whole = ours.recv(), targeted_run(tmp_path / "whole")
+    assert Purpose.TARGET in {trade.reason for trade in whole.trades}
+    wanted = next(n for n, kinds in enumerate(commits, 1) if TARGET_WANTED in kinds)
+    sold = next(n for n, kinds in enumerate(commits, 1) if n > wanted and "OrderFilled" in kinds)
+    assert sold - wanted >= 6, "wanted, the stop's cancel, its end, decided, placed, answered"
+    for number in range(wanted - 1, sold + 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert _in_process(_killed, folder, number, targeted_run) == -signal.SIGKILL
+        book = targeted_run(folder)
+        assert book.fingerprint() == whole.fingerprint(), f"killed before {commits[number - 1]}"
